@@ -1,0 +1,99 @@
+"""A lowered sub-model with its weights: the questions that an assembly and a neuron answer alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assembly.calculus.evaluation import Evaluation, evaluate, gradient
+from assembly.checks import check_count, check_samples
+from assembly.errors import ArgumentError, ShapeError
+from assembly.graph.description import Graph
+from assembly.program import lower
+
+if TYPE_CHECKING:
+    from assembly.calculus.hessian import Hessian
+
+CHUNK = 256
+
+
+class Body:
+    """A graph lowered to a program, and the weights of its blocks as views of somebody's parameters.
+
+    Parameters
+    ----------
+    graph : Graph
+    weights : list of ndarray
+        Flat weights of every trainable connection, in order.
+    dtype : dtype
+    selection : ndarray of int64 or None
+        The parameters of the program that belong to the sub-model, if not all.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: list[NDArray[Any]],
+        dtype: np.dtype[Any],
+        selection: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.program = lower(graph, dtype)
+        self.selection = selection
+        flat = iter(weights)
+        self.weights = [
+            block.weights(np.empty(0)) if block.parameters is None else next(flat).reshape(block.shape)
+            for block in self.program.blocks
+        ]
+        self._latest: tuple[bytes, Evaluation] | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return self.program.inputs.stop - self.program.inputs.start
+
+    def at(self, samples: NDArray[Any]) -> Evaluation:
+        """Return the evaluation at a batch, kept until another batch is asked for."""
+        key = samples.tobytes()
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, evaluate(self.program, self.weights, samples)
+        return self._latest[1]
+
+    def samples(self, argument: str, X: ArrayLike) -> NDArray[Any]:
+        """Return a checked batch."""
+        return check_samples(argument, X, self.n_inputs, self.program.dtype)
+
+    def sample(self, x: ArrayLike) -> NDArray[Any]:
+        """Return one checked sample as a batch of one."""
+        samples = self.samples("x", x)
+        if np.ndim(x) != 1:
+            raise ShapeError(f"The 'x' argument must be one sample of shape ({self.n_inputs},). Got shape {np.shape(x)}.")
+        return samples
+
+    def values(self, X: ArrayLike) -> NDArray[Any]:
+        """Return outputs, shape (n, n_outputs), evaluated in chunks that bound the memory."""
+        samples = self.samples("X", X)
+        if len(samples) <= CHUNK:
+            return self.at(samples).outputs
+        chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
+        return np.concatenate([evaluate(self.program, self.weights, chunk).outputs for chunk in chunks])
+
+    def output(self, output: int) -> int:
+        """Return a checked output number."""
+        n_outputs = len(self.program.outputs)
+        if check_count("output", output, minimum=0) >= n_outputs:
+            raise ArgumentError(f"The 'output' argument must be below n_outputs = {n_outputs}. Got {output}.")
+        return output
+
+    def gradient(self, x: ArrayLike, output: int) -> NDArray[Any]:
+        """Return the gradient of one output in the selected parameters."""
+        whole = gradient(self.at(self.sample(x)), 0, self.output(output))
+        return whole if self.selection is None else whole[self.selection]
+
+    def hessian(self, x: ArrayLike, output: int) -> Hessian:
+        """Return the Hessian of one output in the selected parameters."""
+        from assembly.calculus.hessian import Hessian
+        from assembly.calculus.node_space import NodeSpaceHessian
+
+        return Hessian(NodeSpaceHessian(self.at(self.sample(x)), 0, self.output(output)), self.selection)

@@ -1,0 +1,1 @@
+"""What can be asked of an assembly at a point: values, gradients, Hessians, kernels."""

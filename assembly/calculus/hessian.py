@@ -1,0 +1,161 @@
+"""The Hessian as a scipy LinearOperator with norm, extreme eigenpairs and spectrum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from assembly.calculus import dense, one_hidden_layer
+from assembly.calculus.lanczos import Eigenpairs, extreme_eigenpairs
+from assembly.calculus.node_space import NodeSpaceHessian
+from assembly.calculus.spectrum import Spectrum, spectrum
+from assembly.checks import check_count, check_number
+from assembly.errors import ArgumentError
+from assembly.estimate import Estimate
+from assembly.seeds import generator
+
+BASIS_SIZE = 120
+
+
+class Hessian(LinearOperator):  # type: ignore[misc]
+    r"""Hessian of one output at one input in the parameters, exact: :math:`H = Z^T M Z`.
+
+    A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs four passes over the weights. Norm,
+    eigenvalues and spectrum run in node space, two passes per step, and hold no vector of n_parameters.
+
+    Attributes
+    ----------
+    node_space : NodeSpaceHessian
+        The maps Z, M and N.
+    """
+
+    def __init__(self, node_space: NodeSpaceHessian, selection: NDArray[np.int64] | None = None) -> None:
+        self.node_space = node_space
+        self._selection = selection
+        n = node_space.program.n_parameters if selection is None else len(selection)
+        super().__init__(dtype=node_space.dtype, shape=(n, n))
+
+    def _matvec(self, v: NDArray[Any]) -> NDArray[Any]:
+        direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
+        if self._selection is None:
+            return self.node_space.apply(direction)
+        whole = np.zeros(self.node_space.program.n_parameters, self.dtype)
+        whole[self._selection] = direction
+        return self.node_space.apply(whole)[self._selection]
+
+    def _adjoint(self) -> Hessian:
+        return self
+
+    def norm(self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> Estimate:
+        r"""Return the spectral norm, the largest :math:`|\lambda|`.
+
+        Parameters
+        ----------
+        tol : float
+            Residual ``|H v - lambda v| / |lambda|`` to reach; the error of the norm is of the order of its square.
+        max_steps : int
+            Applications of the Hessian at most.
+        seed : int
+            Of the random start.
+
+        Returns
+        -------
+        Estimate
+            Value, relative residual, whether `tol` was reached, and steps. With one hidden layer and a linear output
+            the closed form is used: residual and steps are 0.
+
+        Raises
+        ------
+        ArgumentError
+            If `tol` is not positive or `max_steps` not a whole number of at least 1.
+
+        Notes
+        -----
+        Cost per step: two passes over the weights above the first layer; memory 120 node vectors.
+        """
+        if self.shape[0] == 0:
+            return Estimate(0.0, 0.0, True, 0)
+        pairs = self._pairs(1, tol, max_steps, seed)
+        return Estimate(abs(float(pairs.values[0])), float(pairs.residuals[0]), pairs.converged, pairs.n_steps)
+
+    def eigenvalues(self, k: int = 6, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> Estimate:
+        """Return the k eigenvalues of largest magnitude, largest first, with a residual for each.
+
+        Below 600 node coordinates, and with one hidden layer, they are exact and repeated ones are repeated. Beyond, a
+        repeated eigenvalue is listed once.
+
+        Raises
+        ------
+        ArgumentError
+            If `k` exceeds n_parameters, or `tol` or `max_steps` is out of range.
+        """
+        pairs = self._pairs(self._check_k(k), tol, max_steps, seed)
+        return Estimate(pairs.values, pairs.residuals, pairs.converged, pairs.n_steps)
+
+    def eigenvectors(self, k: int = 1, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> NDArray[Any]:
+        """Return unit eigenvectors to `eigenvalues`, shape (k, n_parameters), in the same order; a row of zeros to an eigenvalue 0.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the residuals are above `tol`.
+        """
+        pairs = self._pairs(self._check_k(k), tol, max_steps, seed)
+        np.asarray(Estimate(pairs.values, pairs.residuals, pairs.converged, pairs.n_steps))
+        rows = np.stack([self.node_space.Z_transposed(vector) for vector in pairs.coordinates])
+        return rows if self._selection is None else rows[:, self._selection]
+
+    def top_pair(self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> tuple[Estimate, NDArray[Any]]:
+        """Return the eigenvalue of largest magnitude, signed, and its unit vector in node coordinates (s, t)."""
+        pairs = self._pairs(1, tol, max_steps, seed)
+        value = Estimate(float(pairs.values[0]), float(pairs.residuals[0]), pairs.converged, pairs.n_steps)
+        return value, pairs.coordinates[0]
+
+    def spectrum(self, *, n_probes: int = 10, n_steps: int = 80, seed: int = 0) -> Spectrum:
+        """Return all eigenvalues as a measure: exact for one hidden layer and below 600 node coordinates.
+
+        Elsewhere by stochastic Lanczos quadrature: `n_probes` Gaussian probes of `n_steps` steps. Each probe draws
+        n_parameters random numbers once; the iteration stays in node space.
+        """
+        probes, steps = check_count("n_probes", n_probes), check_count("n_steps", n_steps)
+        return spectrum(self.node_space, probes, steps, seed)
+
+    def _check_k(self, k: int) -> int:
+        if check_count("k", k) > self.shape[0]:
+            raise ArgumentError(f"The 'k' argument must be at most n_parameters = {self.shape[0]}. Got {k}.")
+        return k
+
+    def _pairs(self, k: int, tol: float, max_steps: int, seed: int) -> Eigenpairs:
+        tol, max_steps = check_number("tol", tol, above=0.0), check_count("max_steps", max_steps)
+        space = self.node_space
+        if one_hidden_layer.applies_to(space):
+            values, nodes = one_hidden_layer.eigenvalues(space)
+            found = int(np.count_nonzero(values[:k]))
+            vectors = [one_hidden_layer.coordinates(space, values[i], nodes[i]) for i in range(found)]
+            return _padded(Eigenpairs(values[:found], np.zeros(found), np.array(vectors), True, 0), k, space.size)
+        if k > 1 and space.size <= dense.LARGEST_SIZE and self.dtype == np.float64:
+            values, coordinates = dense.eigenpairs(space)
+            found = min(k, len(values))
+            exact = Eigenpairs(values[:found], np.zeros(found), coordinates[:found], True, 0)
+            return _padded(exact, k, space.size)
+        start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
+        pairs = extreme_eigenpairs(
+            space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=max(BASIS_SIZE, 4 * k)
+        )
+        return _padded(pairs, k, space.size)
+
+
+def _padded(pairs: Eigenpairs, k: int, size: int) -> Eigenpairs:
+    """Fill up with zeros where the Hessian has fewer than k non-zero eigenvalues."""
+    missing = k - len(pairs.values)
+    if missing <= 0:
+        return pairs
+    coordinates = np.zeros((k, size), pairs.coordinates.dtype)
+    coordinates[: k - missing] = pairs.coordinates.reshape(-1, size)
+    zeros = np.zeros(missing)
+    return Eigenpairs(
+        np.append(pairs.values, zeros), np.append(pairs.residuals, zeros), coordinates, pairs.converged, pairs.n_steps
+    )

@@ -1,0 +1,62 @@
+"""The answer of an iterative method: value, residual and status, never a bare number."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assembly.errors import ConvergenceWarning
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Value of an iterative answer with its residual and status.
+
+    Attributes
+    ----------
+    value : float or ndarray
+        The answer, one number or several.
+    residual : float or ndarray
+        Same shape as `value`: the norm of ``H v - value * v`` for a unit vector v, relative to the largest
+        |eigenvalue| found; 0 where the answer is exact. Some eigenvalue lies within residual of the value.
+    converged : bool
+        True if every residual is at most the tolerance asked for.
+    n_steps : int
+        Applications of the operator; 0 for a closed form.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When an unconverged estimate is used as a plain number through ``float`` or ``numpy.asarray``.
+
+    Examples
+    --------
+    >>> float(Estimate(0.25, 1e-9, True, 12))
+    0.25
+    """
+
+    value: float | NDArray[Any]
+    residual: float | NDArray[Any]
+    converged: bool
+    n_steps: int
+
+    def __float__(self) -> float:
+        self._warn_if_unconverged()
+        return float(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        self._warn_if_unconverged()
+        return np.array(self.value, dtype=dtype)
+
+    def _warn_if_unconverged(self) -> None:
+        if not self.converged:
+            warnings.warn(
+                f"not converged after {self.n_steps} steps: relative residual {np.max(self.residual):.1e}; "
+                "raise max_steps or tol, or read .residual",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
