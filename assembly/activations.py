@@ -1,19 +1,19 @@
 r"""Activation functions by name: value, three derivatives, and the suprema of the derivatives.
 
-======== ===================== ============== =============== ================
-name     sigma(z)              sup|sigma'|    sup|sigma''|    sup|sigma'''|
-======== ===================== ============== =============== ================
-identity z                     1              0               0
-tanh     tanh z                1              0.76980036      2
-erf      erf z                 1.12837917     0.96788290      2.25675834
-sigmoid  1 / (1 + exp(-z))     0.25           0.09622505      0.125
-softplus log(1 + exp z)        1              0.25            0.09622505
-gelu     z Phi(z)              1.12890405     0.79788457      0.77884
-swish    z / (1 + exp(-z))     1.09983933     0.5             0.30818152
-relu     max(z, 0)             1              none            none
-sin, cos sin z, cos z          1              1               1
-quadratic z^2                  infinite       2               0
-======== ===================== ============== =============== ================
+========= ===================== ============== =============== ================
+name      sigma(z)              sup|sigma'|    sup|sigma''|    sup|sigma'''|
+========= ===================== ============== =============== ================
+identity  z                     1              0               0
+tanh      tanh z                1              0.76980036      2
+erf       erf z                 1.12837917     0.96788290      2.25675834
+sigmoid   1 / (1 + exp(-z))     0.25           0.09622505      0.125
+softplus  log(1 + exp z)        1              0.25            0.09622505
+gelu      z Phi(z)              1.12890415     0.79788457      0.77876964
+swish     z / (1 + exp(-z))     1.09983933     0.5             0.30818152
+relu      max(z, 0)             1              none            none
+sin, cos  sin z, cos z          1              1               1
+quadratic z^2                   infinite       2               0
+========= ===================== ============== =============== ================
 
 ReLU's second derivative is taken as 0, which holds everywhere but at z = 0, where none exists: its Hessian says
 nothing about the linearisation error, which crosses kinks. A pre-activation of exactly 0 gives a `KinkWarning`.
@@ -31,6 +31,20 @@ from assembly.checks import check_finite, check_name
 from assembly.kernels import activation as kernels
 
 NAMES = kernels.NAMES
+
+FORMULAS = {
+    "identity": "z",
+    "tanh": "tanh z",
+    "erf": "erf z",
+    "sigmoid": "1 / (1 + exp(-z))",
+    "softplus": "log(1 + exp z)",
+    "gelu": "z Phi(z), Phi the normal distribution function",
+    "swish": "z / (1 + exp(-z))",
+    "relu": "max(z, 0); its second derivative is 0 almost everywhere",
+    "sin": "sin z",
+    "cos": "cos z",
+    "quadratic": "z^2",
+}
 
 # Suprema of |sigma'|, |sigma''|, |sigma'''|, each rounded up in the last figure given; NaN where none exists.
 _SUPREMA = {
@@ -72,7 +86,7 @@ class Activation:
     sup_third: float
 
     def jet(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Return sigma and its first three derivatives, shape (4, *z.shape), float64.
+        """Return sigma and its first three derivatives, shape ``(4, *z.shape)``, float64.
 
         Raises
         ------
@@ -87,19 +101,19 @@ class Activation:
 
     def value(self, z: ArrayLike) -> NDArray[np.float64]:
         """Return sigma(z)."""
-        return self.jet(z)[0]
+        return np.asarray(self.jet(z)[0])
 
     def first(self, z: ArrayLike) -> NDArray[np.float64]:
         """Return sigma'(z); at ReLU's kink the left one, 0."""
-        return self.jet(z)[1]
+        return np.asarray(self.jet(z)[1])
 
     def second(self, z: ArrayLike) -> NDArray[np.float64]:
         """Return sigma''(z); 0 for ReLU."""
-        return self.jet(z)[2]
+        return np.asarray(self.jet(z)[2])
 
     def third(self, z: ArrayLike) -> NDArray[np.float64]:
         """Return sigma'''(z); 0 for ReLU."""
-        return self.jet(z)[3]
+        return np.asarray(self.jet(z)[3])
 
 
 def get(name: str) -> Activation:

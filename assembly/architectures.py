@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from assembly.graph.composition import same_structure, stacked, with_readout
 from assembly.graph.connections import Connection, Dense
 from assembly.graph.description import CONSTANT, INPUT, Graph, Group
 from assembly.graph.neurons import Parents, describe_neurons
+from assembly.memory import check_fits
 from assembly.model import Assembly
 from assembly.seeds import generator
 
@@ -79,6 +81,8 @@ def mlp(
         If a count is below 1, `gamma` contradicts the parametrisation, or `dtype` is another one.
     UnknownNameError
         If a name is not known; the message gives the nearest.
+    ResourceError
+        If the parameters do not fit in the memory that is free.
 
     Notes
     -----
@@ -99,6 +103,8 @@ def mlp(
     check_name("readout", readout, READOUTS)
     exponent = _scale_exponent(parametrization, gamma)
     kind = check_dtype(dtype)
+    n_weights = sum(n_source * n_target for n_source, n_target in itertools.pairwise(sizes))
+    check_fits(f"A network of {n_weights:,} weights", n_weights * kind.itemsize, "use smaller widths or dtype float32")
     scales = [1.0 / math.sqrt(size) for size in sizes[:-2]] + [sizes[-2] ** -exponent]
     in_forward = parametrization != "standard"
 

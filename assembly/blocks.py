@@ -8,6 +8,7 @@ A block maps node vectors to node vectors. Vectors have shape (n_nodes,), weight
 * `gram` applies `Z Z^T` without touching a weight.
 
 With the direction `dw` in place of the weights, `push` of the activations and `pull` of the adjoints are `Z`.
+Inputs and the constant have no coordinates in node space: blocks from them read no t and add no q there.
 """
 
 from __future__ import annotations
@@ -111,6 +112,9 @@ class DenseBlock(Block):
 
     def scatter(self, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
         """See `Block.scatter`; a product of rank two, written once."""
+        if self.from_given:
+            np.multiply.outer(self.factor * s[self.target], a[self.source], out=out.reshape(self.shape))
+            return
         left = np.stack([self.factor * s[self.target], self.factor * b[self.target]], axis=1)
         np.matmul(left, np.stack([a[self.source], t[self.source]]), out=out.reshape(self.shape))
 
@@ -121,7 +125,7 @@ class DenseBlock(Block):
         weighted_b, aa = squared * b, a @ a
         bb = b @ weighted_b
 
-        if self.from_given:  # t vanishes at the sources and q is not read there
+        if self.from_given:
 
             def apply_to_first(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
                 p[target] += (squared * aa) * s[target]
@@ -140,12 +144,14 @@ class DenseBlock(Block):
 
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
         """See `Block.multiply`."""
-        return self.factor[:, None] * (weights @ columns)
+        product: Vector = self.factor[:, None] * (weights @ columns)
+        return product
 
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
         """See `Block.kernel`; two matrix products of node vectors."""
         adjoints = (self.factor**2 * b[:, self.target]) @ d[:, self.target].T
-        return adjoints * (a[:, self.source] @ c[:, self.source].T)
+        kernel: Vector = adjoints * (a[:, self.source] @ c[:, self.source].T)
+        return kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,11 +177,20 @@ class SparseBlock(Block):
     def scatter(self, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
         """See `Block.scatter`."""
         source, target = self.source, self.target
-        sparse.scatter(self.indptr, self.indices, self.factor, s[target], t[source], a[source], b[target], out)
+        t = np.zeros_like(t[source]) if self.from_given else t[source]
+        sparse.scatter(self.indptr, self.indices, self.factor, s[target], t, a[source], b[target], out)
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
-        """See `Block.gram`; one pass over the structure per application."""
+        """See `Block.gram`; one pass over the structure per application, none for a block from the inputs."""
         source, target = self.source, self.target
+        if self.from_given:
+            own = self.factor**2 * self.products(a, a)
+
+            def apply_to_first(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
+                p[target] += own * s[target]
+
+            return apply_to_first
+
         a, b = a[source], b[target]
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
@@ -193,7 +208,8 @@ class SparseBlock(Block):
         """See `Block.multiply`."""
         shape = (self.target.stop - self.target.start, self.source.stop - self.source.start)
         matrix = csr_array((weights, self.indices, self.indptr), shape=shape)
-        return self.factor[:, None] * (matrix @ columns)
+        product: Vector = self.factor[:, None] * (matrix @ columns)
+        return product
 
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
         """See `Block.kernel`; one pass over the structure per pair of rows."""

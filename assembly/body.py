@@ -51,7 +51,8 @@ class Body:
     @property
     def n_inputs(self) -> int:
         """Number of inputs."""
-        return self.program.inputs.stop - self.program.inputs.start
+        inputs = self.program.inputs
+        return int(inputs.stop - inputs.start)
 
     def at(self, samples: NDArray[Any]) -> Evaluation:
         """Return the evaluation at a batch, kept until another batch is asked for."""
@@ -68,7 +69,8 @@ class Body:
         """Return one checked sample as a batch of one."""
         samples = self.samples("x", x)
         if np.ndim(x) != 1:
-            raise ShapeError(f"The 'x' argument must be one sample of shape ({self.n_inputs},). Got shape {np.shape(x)}.")
+            wanted = f"({self.n_inputs},)"
+            raise ShapeError(f"The 'x' argument must be one sample of shape {wanted}. Got shape {np.shape(x)}.")
         return samples
 
     def values(self, X: ArrayLike) -> NDArray[Any]:

@@ -47,7 +47,8 @@ def check_number(argument: str, value: object, *, above: float = -math.inf, at_l
     """Return `value` as a float if it is a finite number in the range, else raise `ArgumentError`."""
     ok = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not ok or not math.isfinite(value) or value <= above or value < at_least:  # type: ignore[arg-type, operator]
-        limit = f" above {above:g}" if above > -math.inf else f" of at least {at_least:g}" if at_least > -math.inf else ""
+        limit = f" above {above:g}" if above > -math.inf else ""
+        limit += f" of at least {at_least:g}" if at_least > -math.inf else ""
         raise ArgumentError(f"The '{argument}' argument must be a finite number{limit}. Got {value!r}.")
     return float(value)  # type: ignore[arg-type]
 
@@ -96,7 +97,8 @@ def _as_numbers(argument: str, value: ArrayLike, dtype: DTypeLike) -> NDArray[An
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise ValueError
-        return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
+        with np.errstate(over="ignore"):  # infinite in a smaller dtype: refused as such
+            return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
     except (TypeError, ValueError):
         raise ArgumentError(
             f"The '{argument}' argument must be an array of real numbers. Got {type(value).__name__} that is none."

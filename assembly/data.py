@@ -11,6 +11,7 @@ import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,10 @@ def measured_inputs(data: Data, n: int, seed: int) -> NDArray[np.float64]:
 
 
 def _built_in(name: str, target: str | int | None) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    from sklearn import datasets  # one second to import: only when a built-in set is asked for
-
-    bunch = getattr(datasets, f"load_{name}")(**({"scaled": False} if name == "diabetes" else {}))
-    inputs, classes = np.asarray(bunch.data, dtype=np.float64), np.asarray(bunch.target)
+    try:
+        inputs, classes, class_names = _shipped(name)
+    except (OSError, ValueError):  # another version of scikit-learn keeps its files elsewhere
+        inputs, classes, class_names = _through_scikit_learn(name)
     if name == "diabetes":
         if target not in (None, "median"):
             raise UnknownNameError(f"The target of diabetes must be 'median', the only one. Got {target!r}.")
@@ -160,14 +161,43 @@ def _built_in(name: str, target: str | int | None) -> tuple[NDArray[np.float64],
     if name == "digits" and target in (None, "even"):
         return inputs, np.where(classes % 2 == 0, 1.0, -1.0), "even (+1) or odd (-1)"
     index = {"breast_cancer": 1, "wine": 0}.get(name) if target is None else _class_index(target)
-    n_classes = len(bunch.target_names)
+    n_classes = len(class_names)
     if index is None or not 0 <= index < n_classes:
         names = "'even' or " if name == "digits" else ""
         raise UnknownNameError(
             f"The target of {name} must be {names}a class index from 0 to {n_classes - 1}. Got {target!r}."
         )
-    meaning = f"class {index} ({bunch.target_names[index]}, +1) against the rest (-1)"
+    meaning = f"class {index} ({class_names[index]}, +1) against the rest (-1)"
     return inputs, np.where(classes == index, 1.0, -1.0), meaning
+
+
+_Raw = tuple[NDArray[np.float64], NDArray[np.float64], list[str]]
+
+
+def _shipped(name: str) -> _Raw:
+    """Read inputs, targets and names of classes from the files of scikit-learn, without its second of import."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise OSError
+    folder = Path(package.origin).parent / "datasets" / "data"
+    if name == "diabetes":
+        return np.loadtxt(folder / "diabetes_data_raw.csv.gz"), np.loadtxt(folder / "diabetes_target.csv.gz"), []
+    if name == "digits":
+        table = np.loadtxt(folder / "digits.csv.gz", delimiter=",")
+        return table[:, :-1], table[:, -1], [str(digit) for digit in range(10)]
+    path = folder / {"breast_cancer": "breast_cancer.csv", "wine": "wine_data.csv"}[name]
+    with path.open(encoding="utf-8") as file:
+        names = file.readline().strip().split(",")[2:]  # after the numbers of rows and columns
+        table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1], names
+
+
+def _through_scikit_learn(name: str) -> _Raw:
+    from sklearn import datasets
+
+    bunch = getattr(datasets, f"load_{name}")(**({"scaled": False} if name == "diabetes" else {}))
+    names = [str(one) for one in bunch.get("target_names", [])]
+    return np.asarray(bunch.data, dtype=np.float64), np.asarray(bunch.target, dtype=np.float64), names
 
 
 def _class_index(target: str | int) -> int | None:
@@ -268,11 +298,9 @@ def _cell(path: Path, cell: str, line: int, column: int) -> float:
 def _numpy(path: Path) -> dict[str, Any]:
     """Return the arrays of an NPY or NPZ file, without ever unpickling anything."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"array": loaded}
-        with loaded:
-            return {key: loaded[key] for key in loaded.files}
+        with path.open("rb") as file:  # opened here: numpy leaves a damaged archive open
+            loaded = np.load(file, allow_pickle=False)
+            return {"array": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError, SyntaxError, NotImplementedError) as error:
         if "pickle" in str(error) and "Object arrays" in str(error):
             problem = "holds Python objects, which are never loaded: save an array of numbers"

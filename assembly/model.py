@@ -607,11 +607,13 @@ def _check_parts(parts: Sequence[Assembly | Neuron]) -> None:
         raise GraphError("The 'parts' argument must be a non-empty sequence of assemblies and neurons.")
     for i, part in enumerate(parts):
         if not isinstance(part, Assembly | Neuron):
-            raise ArgumentError(f"The 'parts' argument must hold assemblies and neurons. Got {type(part).__name__} at {i}.")
+            raise ArgumentError(
+                f"The 'parts' argument must hold assemblies and neurons. Got {type(part).__name__} at {i}."
+            )
         if (part.n_inputs, part.dtype) != (parts[0].n_inputs, parts[0].dtype):
             raise GraphError(
-                f"All parts must share their inputs and dtype. Part 0 has {parts[0].n_inputs} inputs, {parts[0].dtype}; "
-                f"part {i} has {part.n_inputs}, {part.dtype}."
+                f"All parts must share their inputs and dtype. Part 0 has {parts[0].n_inputs} inputs, "
+                f"{parts[0].dtype}; part {i} has {part.n_inputs}, {part.dtype}."
             )
         if isinstance(part, Assembly) and part.n_outputs != 1:
             raise GraphError(f"Each part must have one output. Part {i} has {part.n_outputs}; use one of its neurons.")
@@ -623,8 +625,10 @@ def _gather(parts: Sequence[Assembly | Neuron]) -> tuple[Graph, list[tuple[int, 
     wanted: dict[int, dict[tuple[int, int, bool], None]] = {}
     keys: list[tuple[int, tuple[int, int, bool]]] = []
     for part in parts:
-        owner = part if isinstance(part, Assembly) else part._assembly
-        node = (*part.graph.outputs[0], False) if isinstance(part, Assembly) else (part.group, part.position, part._linear)
+        if isinstance(part, Assembly):
+            owner, node = part, (*part.graph.outputs[0], False)
+        else:
+            owner, node = part._assembly, (part.group, part.position, part._linear)
         owners[id(owner)] = owner
         wanted.setdefault(id(owner), {})[node] = None
         keys.append((id(owner), node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def lower(graph: Graph, dtype: np.dtype[Any]) -> Program:
     Cost: one pass over the structure of frozen and sparse connections; weights are not touched.
     """
     bounds = np.cumsum([0, *(group.size for group in graph.groups)])
-    ranges = [slice(int(start), int(stop)) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    ranges = [slice(int(start), int(stop)) for start, stop in itertools.pairwise(bounds)]
     codes = np.zeros(int(bounds[-1]), dtype=np.int64)
     for group, nodes in zip(graph.groups, ranges, strict=True):
         if not group.is_given:

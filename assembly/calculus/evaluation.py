@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from assembly.errors import KinkWarning, NonFiniteError
 from assembly.kernels import activation
+from assembly.memory import check_fits
 from assembly.program import Program
 
 
@@ -93,27 +94,32 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
     Raises
     ------
     NonFiniteError
-        If an output overflows.
+        If a neuron overflows.
+    ResourceError
+        If the node vectors do not fit in the memory that is free.
 
     Notes
     -----
     Cost: one pass over the weights per sample; memory 4 n_samples n_nodes numbers.
     """
     shape = (len(samples), program.n_nodes)
+    what = f"An evaluation of {shape[0]:,} samples on {shape[1]:,} nodes"
+    check_fits(what, 6 * shape[0] * shape[1] * program.dtype.itemsize, "use fewer samples at once")
     pre, post = np.zeros(shape, program.dtype), np.zeros(shape, program.dtype)
     first, second = np.zeros(shape, program.dtype), np.zeros(shape, program.dtype)
     post[:, program.inputs] = samples
     post[:, program.constant] = 1.0
-    for segment in program.segments:
-        if segment.incoming:
-            for position in segment.incoming:
-                block = program.blocks[position]
-                for row in range(len(samples)):
-                    block.push(weights[position], post[row], pre[row])
-            activation.activate(program.codes, pre, post, first, second, segment.nodes.start, segment.nodes.stop)
-    if not np.isfinite(post[:, program.outputs]).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        for segment in program.segments:
+            if segment.incoming:
+                for position in segment.incoming:
+                    block = program.blocks[position]
+                    for row in range(len(samples)):
+                        block.push(weights[position], post[row], pre[row])
+                activation.activate(program.codes, pre, post, first, second, segment.nodes.start, segment.nodes.stop)
+    if not np.isfinite(post).all():
         raise NonFiniteError(
-            f"The output overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
+            f"A neuron overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
         )
     return Evaluation(program, weights, pre, post, first, second)
 

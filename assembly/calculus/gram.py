@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.calculus.evaluation import Evaluation
+from assembly.memory import check_fits
 
 Matrix = NDArray[Any]
 
@@ -37,6 +38,9 @@ def neuron_gram(evaluation: Evaluation, segments: tuple[int, ...], row: int, oth
     Cost: two matrix products per pair of groups met, in a layered network one pair per layer; memory the matrices of
     all pairs met.
     """
+    size = max(segment.nodes.stop - segment.nodes.start for segment in evaluation.program.segments)
+    needed = (len(evaluation.program.segments) + 2) * size**2 * evaluation.program.dtype.itemsize
+    check_fits(f"The Gram matrices of layers of up to {size:,} neurons", needed, "use smaller widths or dtype float32")
     recursion = _Recursion(evaluation, row, other)
     return np.block([[recursion.post(i, j) for j in segments] for i in segments])
 
@@ -94,9 +98,11 @@ class _Recursion:
         slopes = self.evaluation.first
         left, right = self.program.segments[first].nodes, self.program.segments[second].nodes
         if first == second:
-            return slopes[x, left, None] * self.pre(first) * slopes[y, None, right]
+            own: Matrix = slopes[x, left, None] * self.pre(first) * slopes[y, None, right]
+            return own
         if first < second:
-            return self.cross(first, second) * slopes[y, None, right]
+            between: Matrix = self.cross(first, second) * slopes[y, None, right]
+            return between
         return self.mirror.post(second, first).T
 
     def _multiply(self, position: int, right: Matrix) -> Matrix:

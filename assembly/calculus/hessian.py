@@ -17,10 +17,11 @@ from assembly.errors import ArgumentError
 from assembly.estimate import Estimate
 from assembly.seeds import generator
 
-BASIS_SIZE = 120
+BASIS_SIZE = 120  # Lanczos vectors before a thick restart,
+BASIS_BYTES = 2**30  # fewer where they would take more memory than this
 
 
-class Hessian(LinearOperator):  # type: ignore[misc]
+class Hessian(LinearOperator):
     r"""Hessian of one output at one input in the parameters, exact: :math:`H = Z^T M Z`.
 
     A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs four passes over the weights. Norm,
@@ -36,7 +37,7 @@ class Hessian(LinearOperator):  # type: ignore[misc]
         self.node_space = node_space
         self._selection = selection
         n = node_space.program.n_parameters if selection is None else len(selection)
-        super().__init__(dtype=node_space.dtype, shape=(n, n))
+        super().__init__(dtype=node_space.dtype, shape=(n, n))  # type: ignore[call-arg, unused-ignore]
 
     def _matvec(self, v: NDArray[Any]) -> NDArray[Any]:
         direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
@@ -74,7 +75,8 @@ class Hessian(LinearOperator):  # type: ignore[misc]
 
         Notes
         -----
-        Cost per step: two passes over the weights above the first layer; memory 120 node vectors.
+        Cost per step: two passes over the weights above the first layer; memory up to 120 node vectors,
+        fewer where they would take more than 1 GiB.
         """
         if self.shape[0] == 0:
             return Estimate(0.0, 0.0, True, 0)
@@ -96,7 +98,7 @@ class Hessian(LinearOperator):  # type: ignore[misc]
         return Estimate(pairs.values, pairs.residuals, pairs.converged, pairs.n_steps)
 
     def eigenvectors(self, k: int = 1, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> NDArray[Any]:
-        """Return unit eigenvectors to `eigenvalues`, shape (k, n_parameters), in the same order; a row of zeros to an eigenvalue 0.
+        """Return unit eigenvectors to `eigenvalues`, shape (k, n_parameters); a row of zeros to an eigenvalue 0.
 
         Warns
         -----
@@ -117,11 +119,11 @@ class Hessian(LinearOperator):  # type: ignore[misc]
     def spectrum(self, *, n_probes: int = 10, n_steps: int = 80, seed: int = 0) -> Spectrum:
         """Return all eigenvalues as a measure: exact for one hidden layer and below 600 node coordinates.
 
-        Elsewhere by stochastic Lanczos quadrature: `n_probes` Gaussian probes of `n_steps` steps. Each probe draws
-        n_parameters random numbers once; the iteration stays in node space.
+        Elsewhere by stochastic Lanczos quadrature: `n_probes` probes, uniform on a sphere, of `n_steps` steps. Each
+        draws n_parameters random numbers once; the iteration stays in node space.
         """
         probes, steps = check_count("n_probes", n_probes), check_count("n_steps", n_steps)
-        return spectrum(self.node_space, probes, steps, seed)
+        return spectrum(self.node_space, self._selection, probes, steps, seed)
 
     def _check_k(self, k: int) -> int:
         if check_count("k", k) > self.shape[0]:
@@ -142,8 +144,10 @@ class Hessian(LinearOperator):  # type: ignore[misc]
             exact = Eigenpairs(values[:found], np.zeros(found), coordinates[:found], True, 0)
             return _padded(exact, k, space.size)
         start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
+        affordable = BASIS_BYTES // (space.size * self.dtype.itemsize)
+        basis_size = max(min(BASIS_SIZE, affordable), 20, 4 * k)
         pairs = extreme_eigenpairs(
-            space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=max(BASIS_SIZE, 4 * k)
+            space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
         )
         return _padded(pairs, k, space.size)
 

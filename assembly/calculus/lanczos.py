@@ -7,6 +7,7 @@ The iteration runs on ``M N``, which is symmetric in the inner product :math:`\l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Eigenpairs:
     values : ndarray of shape (k,), float64
         Largest magnitude first.
     residuals : ndarray of shape (k,), float64
-        ``|H v - value v|`` of the unit vector v, computed anew with one application, relative to the largest |value|.
+        ``|H v - value v|`` of the unit vector v, computed anew with one application, relative to the largest magnitude.
     coordinates : ndarray of shape (k, n)
         Node-space coordinates c of the unit eigenvectors ``Z^T c``.
     converged : bool
@@ -71,7 +72,7 @@ class _Basis:
             coefficients += h
         self.projected[:j, j - 1] = self.projected[j - 1, :j] = coefficients
         image = self.gram(u)
-        self.beta = float(np.sqrt(max(u @ image, 0.0)))
+        self.beta = _root(u @ image)
         scale = np.abs(self.projected[:j, :j]).max()
         if self.beta <= 4.0 * np.finfo(u.dtype).eps * scale:
             self.beta = 0.0
@@ -82,11 +83,11 @@ class _Basis:
     def refresh(self, candidate: Vector) -> bool:
         """Replace the missing newest vector by what is new in `candidate`; False if the whole range is covered."""
         basis = self.vectors[: self.size]
-        before = float(np.sqrt(max(candidate @ self.gram(candidate), 0.0)))
+        before = _root(candidate @ self.gram(candidate))
         for _ in range(2):
             candidate = candidate - (basis @ self.gram(candidate)) @ basis
         image = self.gram(candidate)
-        norm = float(np.sqrt(max(candidate @ image, 0.0)))
+        norm = _root(candidate @ image)
         if norm <= 1e3 * np.finfo(candidate.dtype).eps * before:
             return False
         self.vectors[self.size] = candidate / norm
@@ -194,9 +195,14 @@ def quadrature(
     return values, float(start @ gram(start)) * vectors[0] ** 2
 
 
+def _root(square: Any) -> float:
+    """Return the square root of a number that rounding may have made negative."""
+    return math.sqrt(max(float(square), 0.0))
+
+
 def _start(operator: Operator, gram: Operator, start: Vector, capacity: int) -> _Basis | None:
     image = gram(start)
-    norm = float(np.sqrt(max(start @ image, 0.0)))
+    norm = _root(start @ image)
     if norm == 0.0:
         return None
     vectors = np.empty((capacity, len(start)), start.dtype)
@@ -209,7 +215,7 @@ def _finish(basis: _Basis, values: NDArray[np.float64], vectors: NDArray[np.floa
     residuals = np.empty(len(values))
     for i, (value, vector) in enumerate(zip(values, coordinates, strict=True)):
         rest = basis.operator(basis.gram(vector)) - basis.vectors.dtype.type(value) * vector
-        residuals[i] = np.sqrt(max(float(rest @ basis.gram(rest)), 0.0))
+        residuals[i] = _root(rest @ basis.gram(rest))
     scale = abs(values[0])
     relative = residuals / scale if scale > 0.0 else residuals
     return Eigenpairs(values, relative, coordinates, bool((relative <= tol).all()), basis.n_steps + len(values))

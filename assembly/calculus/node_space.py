@@ -8,7 +8,8 @@ For a direction `dw` of the parameters, with a the activations and b the pre-act
     M &: (p, q) \mapsto (s, t), & \dot z_v &= p_v + \sum_u c_v w_{uv} \dot a_u, \quad \dot a_v = \sigma_v' \dot z_v
         && \text{forward}\\
       & & \dot{\bar a}_u &= q_u + \sum_v c_v w_{uv} \dot b_v, \quad
-          \dot b_u = \sigma_u'' \dot z_u \bar a_u + \sigma_u' \dot{\bar a}_u && \text{backward, } s = \dot b,\ t = \dot a\\
+          \dot b_u = \sigma_u'' \dot z_u \bar a_u + \sigma_u' \dot{\bar a}_u
+        && \text{backward, } s = \dot b,\ t = \dot a\\
     Z^T &: (s, t) \mapsto dw, & (H dw)_{uv} &= c_v (s_v a_u + t_u b_v) && \text{nodes to edges}
 
 so the rank of H is at most twice the number of neurons, and its non-zero eigenvalues are those of :math:`M N` with the

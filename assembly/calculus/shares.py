@@ -40,9 +40,11 @@ def curvature_contributions(hessian: NodeSpaceHessian, coordinates: Vector) -> V
     for block in hessian.program.blocks:
         if block.parameters is not None:
             v = block.target
-            aa, at, tt = block.products(hessian.a, hessian.a), block.products(hessian.a, t), block.products(t, t)
-            b = hessian.b[v]
-            total[v] += block.factor**2 * (s[v] ** 2 * aa + 2.0 * s[v] * b * at + b**2 * tt)
+            total[v] += block.factor**2 * s[v] ** 2 * block.products(hessian.a, hessian.a)
+            if not block.from_given:
+                b = hessian.b[v]
+                at, tt = block.products(hessian.a, t), block.products(t, t)
+                total[v] += block.factor**2 * (2.0 * s[v] * b * at + b**2 * tt)
     return np.maximum(total, 0.0)
 
 

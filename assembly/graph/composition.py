@@ -1,4 +1,4 @@
-"""Assemblies of assemblies: graphs side by side over the same inputs, and copies of one graph stacked layer by layer."""
+"""Assemblies of assemblies: graphs side by side over common inputs, and copies of one graph stacked layer by layer."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def describe_neurons(
         As `assembly.from_neurons`.
     """
     edges = _checked_edges(inputs, neurons)
-    drawn = nx.DiGraph()
+    drawn: nx.DiGraph[str] = nx.DiGraph()
     drawn.add_nodes_from([*inputs, *neurons])
     drawn.add_edges_from((parent, name) for name, parents in edges.items() for parent in parents)
     generations = _generations(drawn, set(inputs))
@@ -67,7 +67,7 @@ def _checked_edges(
         if isinstance(parents, str) or len(parents) == 0:
             raise GraphError(f"Neuron {name!r} has no parents: give a non-empty sequence of names. Got {parents!r}.")
         if len(set(parents)) < len(parents):
-            raise GraphError(f"Neuron {name!r} names a parent twice: parallel edges are not supported. Got {parents!r}.")
+            raise GraphError(f"Neuron {name!r} names a parent twice: give each one once. Got {parents!r}.")
         for parent in parents:
             if parent not in known:
                 raise GraphError(f"Neuron {name!r} has an unknown parent {parent!r}.{suggest(parent, known)}")
@@ -79,16 +79,17 @@ def _checked_edges(
     return edges
 
 
-def _generations(drawn: nx.DiGraph, inputs: set[str]) -> list[list[str]]:
+def _generations(drawn: nx.DiGraph[str], inputs: set[str]) -> list[list[str]]:
     try:
         return list(nx.topological_generations(drawn))
     except nx.NetworkXUnfeasible:
         cycle = [edge[0] for edge in nx.find_cycle(drawn)]
-        raise GraphError(f"The graph has a cycle: {' -> '.join([*cycle, cycle[0]])}. Remove one of its edges.") from None
+        shown = " -> ".join([*cycle, cycle[0]])
+        raise GraphError(f"The graph has a cycle: {shown}. Remove one of its edges.") from None
 
 
 def _checked_outputs(
-    drawn: nx.DiGraph, inputs: Sequence[str], neurons: Mapping[str, object], outputs: Sequence[str] | None
+    drawn: nx.DiGraph[str], inputs: Sequence[str], neurons: Mapping[str, object], outputs: Sequence[str] | None
 ) -> list[str]:
     wanted = [name for name in neurons if drawn.out_degree(name) == 0] if outputs is None else list(outputs)
     for name in wanted:

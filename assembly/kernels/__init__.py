@@ -48,11 +48,12 @@ def kernel(**options: Any) -> Callable[[_Function], _Function]:
     """Compile a function with numba, without the interpreter lock and cached in `CACHE`."""
 
     def decorate(function: _Function) -> _Function:
-        previous = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(CACHE)  # read by numba at decoration: other people's kernels keep their own folder
+        config: Any = numba.config
+        previous = config.CACHE_DIR
+        config.CACHE_DIR = str(CACHE)  # read by numba at decoration: other people's kernels keep their own folder
         try:
             return numba.njit(cache=True, nogil=True, **options)(function)  # type: ignore[no-any-return]
         finally:
-            numba.config.CACHE_DIR = previous
+            config.CACHE_DIR = previous
 
     return decorate
