@@ -1,0 +1,1 @@
+"""Repeat a measurement over widths and seeds, keep the results, fit exponents, judge claims, write a report."""

@@ -1,0 +1,354 @@
+"""What the templates of a report show: every number is turned into text here, once."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from assembly.diagnostics.verdict import DEFAULT_BAND, exponent_text, rule_in_words, signed
+from assembly.plots import style
+from assembly.study import machine
+from assembly.study.findings import BOOTSTRAP_SEED, N_RESAMPLES, Finding, convergence, count_of
+from assembly.study.pictures import ARCHITECTURE_PREFIX, Picture, layer_sizes
+from assembly.study.quantities import Quantity, describe_any, is_known
+
+if TYPE_CHECKING:
+    from assembly.study.result import StudyResult
+
+_LEADING = ("hessian_over_gradient_squared", "hessian_norm")
+
+
+def contents(
+    result: StudyResult, findings: Sequence[Finding], pictures: Sequence[Picture], command: str, now: datetime
+) -> dict[str, Any]:
+    """Return everything the templates show, by the names they use."""
+    specification = result.specification
+    judged = [_row(finding) for finding in findings if finding.claim is not None]
+    shown = [_row(finding) for finding in findings if finding.claim is None]
+    figures = [_figure(result, findings, one, f"p{i}") for i, one in enumerate(pictures)]
+    claimed = {finding.quantity for finding in findings if finding.claim is not None}
+    return {
+        "title": specification.title or specification.name,
+        "answer": _answer(result, findings),
+        "notes": list(result.notes),
+        "judged": judged,
+        "shown": shown,
+        "architectures": [_architecture(result, one, figures) for one in specification.architectures],
+        "judged_figures": [one for one in figures if one["name"] in claimed],
+        "shown_figures": [
+            one for one in figures if one["name"] not in claimed and not one["name"].startswith(ARCHITECTURE_PREFIX)
+        ],
+        "local": _local_tables(findings),
+        "convergence": convergence(result),
+        "unconverged": _unconverged(result),
+        "failures": [{"point": _point_text(point), "reason": reason} for point, reason in result.failures],
+        "protocol": _protocol(result),
+        "rule": rule_in_words([]),
+        "band": f"{DEFAULT_BAND:g}",
+        "sources": [
+            {"architecture": row["architecture"], "text": row["text"], "html": row["html"], "source": row["source"]}
+            for row in judged
+            if row["source"]
+        ],
+        "command": command,
+        "versions": machine.versions(),
+        "machine": machine.machine(),
+        "date": now.strftime("%Y-%m-%d %H:%M UTC") if now.tzinfo is not None else now.strftime("%Y-%m-%d %H:%M"),
+        "n_rows": len(result.rows),
+        "n_reused": result.n_reused,
+        "n_computed": result.n_computed,
+        "seconds": f"{result.seconds:.1f}",
+        "seeds": f"0 to {specification.seeds - 1}",
+        "data_seed": specification.data.seed,
+        "bootstrap_seed": BOOTSTRAP_SEED,
+        "colours": {f"series-{i + 1}": tone for i, tone in enumerate(style.COLOURS)},
+        "glossary": _GLOSSARY,
+    }
+
+
+def markdown_cell(value: object) -> str:
+    """Text for a cell of a Markdown table: no pipe and no line break may end it early."""
+    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def interval_text(lower: float, upper: float, digits: int = 2) -> str:
+    """Return an interval as text."""
+    return f"[{signed(lower, digits)}, {signed(upper, digits)}]"
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    quantity, rate, claim = describe_any(finding.quantity), finding.rate, finding.claim
+    return {
+        "architecture": finding.architecture,
+        "column": finding.quantity,
+        "text": quantity.text,
+        "html": _html(quantity),
+        "meaning": quantity.meaning,
+        "note": quantity.note,
+        "exponent": signed(rate.exponent, 3) if rate else "none",
+        "interval": interval_text(rate.lower, rate.upper, 3) if rate else "none",
+        "n_used": rate.n_used if rate else 0,
+        "n_excluded": rate.n_excluded if rate else 0,
+        "prediction": exponent_text(claim.prediction) if claim else "",
+        "alternative": exponent_text(claim.alternative) if claim else "",
+        "band": f"{claim.band:g}" if claim else "",
+        "source": claim.source if claim else "",
+        "verdict": finding.verdict or ("not judged" if rate else "no fit"),
+        "reason": finding.reason,
+        "sentence": finding.sentence,
+    }
+
+
+def _answer(result: StudyResult, findings: Sequence[Finding]) -> dict[str, Any]:
+    specification = result.specification
+    labels = [entry.label for entry in specification.architectures]
+    asked = (
+        f"How do the curvature of a network's output and its distance from a linear model change with the width "
+        "m, from "
+        f"{min(specification.widths)} to {max(specification.widths)}, with {specification.seeds} independent "
+        "networks at each "
+        f"of {len(specification.widths)} widths?"
+    )
+    return {
+        "asked": asked,
+        "found": [_found(label, [one for one in findings if one.architecture == label]) for label in labels],
+    }
+
+
+def _found(label: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What was found on one architecture: what its leading quantity does, and how many claims hold."""
+    verdicts = [finding.verdict or "without a fit" for finding in findings if finding.claim is not None]
+    counted = [(verdicts.count(kind), kind) for kind in ("consistent", "inconsistent", "undecided", "without a fit")]
+    kinds = [f"{count} {kind}" for count, kind in counted if count]
+    if not verdicts:
+        tally = "No claim was made on it."
+    elif verdicts.count(verdicts[0]) == len(verdicts):
+        of_all = "The one claim on it is" if len(verdicts) == 1 else f"All {len(verdicts)} claims on it are"
+        tally = f"{of_all} {verdicts[0]}."
+    else:
+        tally = f"Of {len(verdicts)} claims on it {', '.join(kinds)}."
+    if "undecided" in verdicts:
+        tally += " Undecided: the interval reaches both bands; more seeds or a wider range of widths would tell."
+    by_column = {finding.quantity: finding for finding in findings}
+    leading = next((by_column[name] for name in _LEADING if name in by_column and by_column[name].rate), None)
+    key = by_column.get("hessian_norm", leading)
+    meaning = "No exponent of its curvature could be fitted." if leading is None else _meaning(leading)
+    return {
+        "architecture": label,
+        "meaning": meaning,
+        "sentence": key.sentence if key else "",
+        "sentence_html": _sentence_html(key) if key else "",
+        "tally": tally,
+    }
+
+
+def _meaning(leading: Finding) -> str:
+    assert leading.rate is not None
+    lower, upper = leading.rate.lower, leading.rate.upper
+    what = "curvature per unit of output" if leading.quantity == _LEADING[0] else "curvature"
+    if upper < -DEFAULT_BAND:
+        return f"The wider it is, the closer to linear in its parameters: its {what} falls at these widths."
+    if lower > DEFAULT_BAND:
+        return f"It moves away from linear in its parameters: its {what} grows at these widths."
+    if lower >= -DEFAULT_BAND and upper <= DEFAULT_BAND:
+        return f"Width does not make it linear in its parameters: its {what} stays flat at these widths."
+    if lower > -0.5 + DEFAULT_BAND:
+        return f"Width does not make it linear in its parameters like 1/sqrt(m): its {what} shows no such fall here."
+    return f"Whether its {what} falls or stays flat cannot be told from these widths and seeds."
+
+
+def _architecture(result: StudyResult, entry: Any, figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    settings = entry.model_dump(mode="json", exclude={"label", "builder", "hidden"})
+    hidden = ", ".join(str(size) for size in entry.hidden)
+    name = f"{ARCHITECTURE_PREFIX}{entry.label}"
+    return {
+        "label": entry.label,
+        "builder": entry.builder,
+        "hidden": hidden,
+        "settings": ", ".join(f"{key} = {_plain(value)}" for key, value in settings.items() if value is not None),
+        "figure": next(one for one in figures if one["name"] == name),
+        "layers": [
+            {"layer": layer, "neurons": neurons}
+            for layer, neurons in zip(
+                ["inputs", *(f"hidden layer {i + 1}" for i in range(len(entry.hidden))), "output"],
+                [count or "as the data" for count in layer_sizes(result, entry)[1]],
+                strict=True,
+            )
+        ],
+    }
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _figure(result: StudyResult, findings: Sequence[Finding], picture: Picture, prefix: str) -> dict[str, Any]:
+    quantity = describe_any(picture.name)
+    tables = [
+        {
+            "architecture": finding.architecture,
+            "rows": _table_rows(result, finding),
+            "sentence": finding.sentence,
+            "sentence_html": _sentence_html(finding),
+            "has_fit": finding.rate is not None,
+        }
+        for finding in findings
+        if finding.quantity == picture.name
+        and any(row["architecture"] == finding.architecture and picture.name in row for row in result.rows)
+    ]
+    return {
+        "name": picture.name,
+        "path": f"plots/{picture.name}.svg",
+        "svg": Markup(style.inline(picture.svg, prefix)),
+        "description": picture.description,
+        "text": quantity.text,
+        "html": _html(quantity),
+        "meaning": quantity.meaning,
+        "note": quantity.note,
+        "tables": tables,
+    }
+
+
+def _table_rows(result: StudyResult, finding: Finding) -> list[dict[str, str]]:
+    widths, replicates = result.values(finding.architecture, finding.quantity)
+    rate = finding.rate
+    rows = []
+    for i, (width, values) in enumerate(zip(widths, replicates, strict=True)):
+        usable = [value for value in values if not math.isnan(value)]
+        row = {
+            "width": str(width),
+            "count": f"{len(usable)} of {len(values)}",
+            "median": _number(statistics.median(usable)) if usable else "none",
+            "smallest": _number(min(usable)) if usable else "none",
+            "largest": _number(max(usable)) if usable else "none",
+            "fitted": _number(rate.fitted[i]) if rate else "none",
+            "local": "",
+        }
+        if rate and i + 1 < len(rate.widths):
+            row["local"] = f"{signed(rate.local_slopes[i])} {interval_text(rate.local_lower[i], rate.local_upper[i])}"
+        rows.append(row)
+    return rows
+
+
+def _local_tables(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """One table of local slopes for each set of widths: normally a single one."""
+    tables: dict[tuple[int, ...], dict[str, Any]] = {}
+    for finding in findings:
+        rate = finding.rate
+        if rate is None:
+            continue
+        gaps = [f"{a} to {b}" for a, b in zip(rate.widths[:-1], rate.widths[1:], strict=True)]
+        table = tables.setdefault(rate.widths, {"gaps": gaps, "rows": []})
+        quantity = describe_any(finding.quantity)
+        table["rows"].append(
+            {
+                "architecture": finding.architecture,
+                "text": quantity.text,
+                "html": _html(quantity),
+                "slopes": [signed(slope) for slope in rate.local_slopes],
+                "drift": f"{signed(rate.drift)} {interval_text(rate.drift_lower, rate.drift_upper)}",
+                "bends": "yes" if rate.bends else "no",
+            }
+        )
+    return list(tables.values())
+
+
+def _unconverged(result: StudyResult) -> list[dict[str, str]]:
+    return [
+        {
+            "point": f"{row['architecture']}, width {row['width']}, seed {row['seed']}",
+            "count": f"{count_of(row.get('n_unconverged')):.0f} of {result.specification.data.n_measured}",
+            "residual": f"{float(row.get('largest_residual', math.nan)):.1e}",
+        }
+        for row in result.rows
+        if count_of(row.get("n_unconverged"))
+    ]
+
+
+def _point_text(point: Any) -> str:
+    return f"{point.architecture}, width {point.width}, seed {point.seed}"
+
+
+def _protocol(result: StudyResult) -> list[str]:
+    specification = result.specification
+    widths = ", ".join(str(width) for width in specification.widths)
+    return [
+        f"Data: {result.data or specification.data.source}. Every column is standardised, every row scaled to "
+        "length sqrt(d).",
+        f"{specification.data.n_measured} of the rows, drawn once (seed {specification.data.seed}), are the "
+        "inputs at which "
+        "everything is measured and averaged; they are the same at every width and seed.",
+        f"Networks of width m = {widths}; {specification.seeds} at each (seeds 0 to {specification.seeds - 1}). "
+        "Every network "
+        "is drawn from a random generator of its own, so that networks at different widths are independent.",
+        "All quantities are taken at the initial parameters, before any training; remainders and kernel changes at "
+        f"distance R = {specification.radius:g} from them.",
+        f"The Hessian is exact and never stored. Its norm is the largest |eigenvalue|, by a Lanczos iteration "
+        "to a relative "
+        f"residual of {specification.tol:.0e}; a norm that did not get there is listed below and left out of "
+        "every fit.",
+        "The exponent is the least-squares slope of log(median over the seeds) against log(m). Its 95 % interval is a "
+        f"percentile bootstrap of {N_RESAMPLES} resamples, seeds drawn with replacement independently within "
+        "each width.",
+    ]
+
+
+def _html(quantity: Quantity) -> Markup:
+    """The quantity's name as markup; a column the table does not hold is escaped."""
+    return Markup(quantity.html) if is_known(quantity.column) else escape(quantity.html)
+
+
+def _sentence_html(finding: Finding) -> Markup:
+    plain = describe_any(finding.quantity)
+    rest = str(escape(finding.sentence.removeprefix(plain.text)))
+    rest = re.sub(r"m\^(-?[\d.]+) (\[[^\]]*\])", r'<span class="num"><i>m</i><sup>\1</sup> \2</span>', rest)
+    return _html(plain) + Markup(rest)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+_GLOSSARY = (
+    ("width m", "The number the family of networks grows with: neurons in each of the layers marked m."),
+    ("parameters", "All trainable numbers of a network, taken as one long vector."),
+    (
+        "Hessian H",
+        "The second derivatives of the output in the parameters; 0 everywhere exactly when the output is linear.",
+    ),
+    ("norm of H", "Its largest |eigenvalue|: the strongest bend along any one direction of length 1."),
+    ("gradient", "The first derivatives of the output in the parameters."),
+    ("tangent kernel K", "The inner products of the gradients at pairs of inputs."),
+    ("remainder", "|f - f_lin|: how far the network is from its own linearisation after a step of length R."),
+    ("exponent", "b in q = c m^b: -1/2 means that four times the width halves q; 0 means that width changes nothing."),
+    (
+        "interval",
+        "Where the exponent would fall in 95 of 100 repetitions with other seeds. It knows of the scatter "
+        "between networks, "
+        "not of slow logarithms in the truth: for those there are the local slopes.",
+    ),
+    (
+        "local slope",
+        "The exponent between two neighbouring widths. If the local slopes move steadily with width, the "
+        "quantity is no pure "
+        "power: a logarithmic factor, or widths too small for the theory.",
+    ),
+    (
+        "band",
+        "How far from the prediction an exponent may lie and still count as agreement, since the theory leaves "
+        "logarithms "
+        "open. Fixed before the run.",
+    ),
+    (
+        "residual",
+        "|Hv - lambda v| / |lambda| for the vector v found: some eigenvalue lies within it of the one shown. It "
+        "tells how "
+        "exact a norm is.",
+    ),
+)

@@ -1,0 +1,161 @@
+"""What a study found: every quantity of every architecture fitted and judged, once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assembly.diagnostics.verdict import Claim, Verdict, judge, rule_in_words, sentence
+from assembly.errors import ArgumentError, NonFiniteError
+from assembly.study.quantities import describe_any, in_order
+from assembly.study.rates import Rate, fit_rate
+
+if TYPE_CHECKING:
+    from assembly.study.result import StudyResult
+    from assembly.study.specification import Specification
+
+BOOTSTRAP_SEED = 0
+N_RESAMPLES = 2000
+
+_NOT_QUANTITIES = ("architecture", "width", "seed")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study found on one quantity of one architecture.
+
+    Attributes
+    ----------
+    architecture, quantity : str
+        Label and column.
+    rate : Rate or None
+        None if no exponent could be fitted.
+    claim : Claim or None
+        What was predicted beforehand; None for a quantity that is only shown.
+    verdict : str or None
+        None without a claim or without a rate.
+    sentence : str
+        Exponent, interval and verdict in words, or why there is none.
+    reason : str
+        Why no exponent could be fitted; empty if one was.
+    """
+
+    architecture: str
+    quantity: str
+    rate: Rate | None
+    claim: Claim | None
+    verdict: Verdict | None
+    sentence: str
+    reason: str = ""
+
+
+def assess(result: StudyResult) -> list[Finding]:
+    """Fit and judge every quantity of every architecture; pure, so that all forms of the report show the same numbers.
+
+    Parameters
+    ----------
+    result : StudyResult
+
+    Returns
+    -------
+    list of Finding
+        By architecture in the order of the study, then by quantity in the order of `assembly.study.quantities`. A claim
+        on something that was never measured has its finding too, with the reason.
+
+    Notes
+    -----
+    Cost: about 3 ms for each quantity and architecture.
+    """
+    claims = _claims(result.specification)
+    findings = []
+    for architecture in (entry.label for entry in result.specification.architectures):
+        measured = {key for row in result.rows if row["architecture"] == architecture for key in row}
+        claimed = {quantity for label, quantity in claims if label == architecture}
+        for column in in_order((measured - set(_NOT_QUANTITIES)) | claimed):
+            if not describe_any(column).is_status:
+                claim = claims.get((architecture, column))
+                findings.append(_find(result, architecture, column, claim, is_measured=column in measured))
+    return findings
+
+
+def declared_rule(specification: Specification) -> str:
+    """Return the rule of agreement and every claim of a study as text, to be printed before the run.
+
+    Parameters
+    ----------
+    specification : Specification
+
+    Returns
+    -------
+    str
+        The rule, then one line for each claim with its architecture; the rule alone if there is no claim.
+
+    Examples
+    --------
+    >>> from assembly.study.specification import load
+    >>> print(declared_rule(load("digits")).splitlines()[2].strip())
+    network, ||H||: predicted -1/2 (-0.60 to -0.40), alternative 0 (-0.10 to 0.10)
+    """
+    head, lines = rule_in_words([]), []
+    for (architecture, quantity), claim in _claims(specification).items():
+        text = rule_in_words([claim], {quantity: f"{architecture}, {describe_any(quantity).text}"})
+        lines.append(text.removeprefix(head))
+    return head + "".join(lines)
+
+
+def convergence(result: StudyResult) -> list[dict[str, Any]]:
+    """Per architecture: how many Hessian norms, how many without convergence, the largest residual, the steps taken."""
+    found = []
+    for entry in result.specification.architectures:
+        rows = [row for row in result.rows if row["architecture"] == entry.label]
+        if not rows:
+            continue
+        residuals = [value for row in rows if not math.isnan(value := float(row.get("largest_residual", math.nan)))]
+        steps = [value for row in rows if not math.isnan(value := float(row.get("n_steps", math.nan)))]
+        found.append(
+            {
+                "architecture": entry.label,
+                "n_points": len(rows),
+                "n_norms": len(rows) * result.specification.data.n_measured,
+                "n_unconverged": int(sum(count_of(row.get("n_unconverged")) for row in rows)),
+                "largest_residual": f"{max(residuals):.1e}" if residuals else "not recorded",
+                "tolerance": f"{result.specification.tol:.0e}",
+                "most_steps": f"{max(steps):.0f}" if steps else "not recorded",
+            }
+        )
+    return found
+
+
+def _claims(specification: Specification) -> dict[tuple[str, str], Claim]:
+    return {
+        (entry.architecture, entry.quantity): Claim(
+            entry.quantity, entry.prediction, entry.alternative, entry.band, entry.source
+        )
+        for entry in specification.claims
+    }
+
+
+def _find(result: StudyResult, architecture: str, column: str, claim: Claim | None, *, is_measured: bool) -> Finding:
+    name = describe_any(column).text
+
+    def unfitted(reason: str) -> Finding:
+        return Finding(architecture, column, None, claim, None, f"{name}: no exponent fitted. {reason}", reason)
+
+    if not is_measured:
+        return unfitted("No finished point has this quantity.")
+    widths, replicates = result.values(architecture, column)
+    if all(math.isnan(value) for row in replicates for value in row):
+        return unfitted("It does not exist in this architecture, or never converged.")
+    try:
+        rate = fit_rate(widths, replicates, seed=BOOTSTRAP_SEED, n_resamples=N_RESAMPLES)
+    except (ArgumentError, NonFiniteError) as error:
+        return unfitted(str(error))
+    verdict = None if claim is None else judge(claim, rate.lower, rate.upper)
+    text = sentence(name, rate.exponent, rate.lower, rate.upper, claim)
+    return Finding(architecture, column, rate, claim, verdict, text)
+
+
+def count_of(value: object) -> float:
+    """Return a number of a row, 0 where it is missing."""
+    return value if isinstance(value, int | float) and not math.isnan(value) else 0.0

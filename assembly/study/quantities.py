@@ -1,0 +1,285 @@
+"""What a study measures: the display name, meaning and standing of every column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from assembly.checks import suggest
+from assembly.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One measured quantity.
+
+    Attributes
+    ----------
+    column : str
+        Name in results; ``{l}`` stands for the number of a hidden layer, 1 being the one next to the inputs.
+    text : str
+        Name in a terminal and in Markdown.
+    html : str
+        Name in a web page: text with Unicode symbols and ``<i>``, ``<sub>``, ``<sup>`` only.
+    latex : str
+        Name in mathematics mode.
+    meaning : str
+        What it is, in one sentence with its unit.
+    judged : bool
+        True if the theory gives an exponent to judge it by; False if it is only shown.
+    note : str
+        What to keep in mind when reading its exponent; empty if nothing.
+    is_status : bool
+        True if it describes the computation (residuals, steps), not the network: no exponent is fitted.
+    """
+
+    column: str
+    text: str
+    html: str
+    latex: str
+    meaning: str
+    judged: bool = False
+    note: str = ""
+    is_status: bool = False
+
+    @property
+    def symbol(self) -> str:
+        """Name as plain Unicode text, for a picture: `html` without its tags."""
+        return re.sub(r"<[^>]*>", "", re.sub(r"<sup>2</sup>", "²", self.html))
+
+
+_REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity(
+        "hessian_norm",
+        "||H||",
+        "‖<i>H</i>‖",
+        r"\|H\|",
+        "Spectral norm of the Hessian of the output in the parameters, averaged over the inputs: how far the "
+        "network is from "
+        "linear; output per parameter squared.",
+        judged=True,
+        note="Never read alone: a small output scale makes it small too.",
+    ),
+    Quantity(
+        "gradient_norm",
+        "||grad f||",
+        "‖∇<i>f</i>‖",
+        r"\|\nabla f\|",
+        "Length of the gradient of the output in the parameters, averaged over the inputs: how far the output "
+        "moves for a "
+        "step of length 1; output per parameter.",
+        judged=True,
+    ),
+    Quantity(
+        "hessian_over_gradient_squared",
+        "||H|| / ||grad f||^2",
+        "‖<i>H</i>‖ / ‖∇<i>f</i>‖<sup>2</sup>",
+        r"\|H\| \, / \, \|\nabla f\|^2",
+        "Curvature per unit of output gained: the relative change of the gradient while the output moves by 1; "
+        "1 / output.",
+        judged=True,
+        note="Flat for the mean-field scale, although the norm of H alone falls.",
+    ),
+    Quantity(
+        "hessian_times_radius_over_gradient",
+        "||H|| R / ||grad f||",
+        "‖<i>H</i>‖ <i>R</i> / ‖∇<i>f</i>‖",
+        r"\|H\| \, R \, / \, \|\nabla f\|",
+        "Relative change of the gradient over the distance R: a pure number, the same whatever the output scale.",
+        judged=True,
+    ),
+    Quantity(
+        "q_infinity",
+        "Q_inf",
+        "<i>Q</i><sub>∞</sub>",
+        r"Q_\infty",
+        "Largest derivative of the output in the activation of any single hidden neuron: the weight of the most "
+        "important "
+        "neuron; output per activation.",
+        note="A maximum over neurons: in networks of several wide layers logarithms keep its exponent near -0.4.",
+    ),
+    Quantity(
+        "largest_share_layer_{l}",
+        "largest share, layer {l}",
+        "largest share, layer {l}",
+        r"s_{\max}^{({l})}",
+        "Largest part any one neuron of hidden layer {l} has in the squared gradient of that layer; between 0 "
+        "and 1, a pure "
+        "number.",
+        note="In a wide layer without a dominating neuron it falls a little more slowly than 1/m, being a maximum.",
+    ),
+    Quantity(
+        "effective_number_layer_{l}",
+        "effective number, layer {l}",
+        "effective number, layer {l}",
+        r"n_{\mathrm{eff}}^{({l})}",
+        "How many neurons of hidden layer {l} carry its gradient: 1 / sum of squared shares; a pure number.",
+        note="Grows like the layer width when no neuron dominates.",
+    ),
+    Quantity(
+        "rms_cosine_layer_{l}",
+        "rms cosine, layer {l}",
+        "rms cosine, layer {l}",
+        r"\mathrm{rms}_{i \ne j} \cos(\nabla a_i, \nabla a_j)^{({l})}",
+        "Root mean square cosine between the gradients of two neurons of hidden layer {l}: near 0 when the "
+        "parts are diverse; "
+        "a pure number.",
+        judged=True,
+        note="Exactly 0 in layer 1, where the neurons share no weight: no exponent there.",
+    ),
+    Quantity(
+        "remainder_top_eigenvector",
+        "remainder, top eigenvector",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, top eigenvector",
+        r"|f - f_{\mathrm{lin}}|_{\mathrm{top}}",
+        _REMAINDER
+        + "the eigenvector of the largest |eigenvalue| of H: close to the worst direction; in units of the output.",
+        judged=True,
+    ),
+    Quantity(
+        "remainder_gradient",
+        "remainder, gradient",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, gradient",
+        r"|f - f_{\mathrm{lin}}|_{\mathrm{grad}}",
+        _REMAINDER + "the gradient, the way training goes first; in units of the output.",
+        note="In wide networks it falls faster than in the worst direction, about like 1/m: shown, never judged.",
+    ),
+    Quantity(
+        "remainder_random",
+        "remainder, random",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, random",
+        r"|f - f_{\mathrm{lin}}|_{\mathrm{rand}}",
+        _REMAINDER + "a random direction; in units of the output.",
+        note="A random direction hardly meets the curvature: -0.9 to -1.8 in wide networks, shown, never judged.",
+    ),
+    Quantity(
+        "kernel_norm",
+        "||K||_F",
+        "‖<i>K</i>‖<sub>F</sub>",
+        r"\|K\|_F",
+        "Frobenius norm of the tangent kernel, the inner products of the gradients at the inputs; output squared.",
+    ),
+    Quantity(
+        "kernel_smallest_eigenvalue",
+        "lambda_min(K)",
+        "<i>λ</i><sub>min</sub>(<i>K</i>)",
+        r"\lambda_{\min}(K)",
+        "Smallest eigenvalue of the tangent kernel: it bounds the rate at which gradient descent fits; output squared.",
+        note="Exactly 0, or rounding error, when there are fewer parameters than inputs.",
+    ),
+    Quantity(
+        "kernel_largest_eigenvalue",
+        "lambda_max(K)",
+        "<i>λ</i><sub>max</sub>(<i>K</i>)",
+        r"\lambda_{\max}(K)",
+        "Largest eigenvalue of the tangent kernel: it bounds the stable step size; output squared.",
+    ),
+    Quantity(
+        "kernel_change_top_eigenvector",
+        "kernel change, top eigenvector",
+        "Δ<i>K</i>, top eigenvector",
+        r"\Delta K_{\mathrm{top}}",
+        "Relative change |K_w - K_0|_F / |K_0|_F of the tangent kernel at distance R along the top eigenvector "
+        "of H, close to "
+        "the worst direction; a pure number.",
+        judged=True,
+    ),
+    Quantity(
+        "n_unconverged",
+        "unconverged norms",
+        "unconverged norms",
+        r"n_{\mathrm{unconverged}}",
+        "Number of inputs at which the iteration for ||H|| did not reach its tolerance.",
+        is_status=True,
+    ),
+    Quantity(
+        "largest_residual",
+        "largest residual",
+        "largest residual",
+        r"\max |Hv - \lambda v| / |\lambda|",
+        "Largest relative residual of the iteration for ||H|| over the inputs: some eigenvalue lies within it "
+        "of the one given.",
+        is_status=True,
+    ),
+    Quantity(
+        "n_steps",
+        "Lanczos steps",
+        "Lanczos steps",
+        r"n_{\mathrm{steps}}",
+        "Applications of H that the iterations took.",
+        is_status=True,
+    ),
+)
+
+_BY_COLUMN = {quantity.column: quantity for quantity in QUANTITIES}
+_LAYERED = re.compile(r"(?P<stem>.+_layer_)(?P<layer>[1-9][0-9]*)$")
+
+
+def describe(column: str) -> Quantity:
+    """Return the quantity of a column, the layer number filled in.
+
+    Parameters
+    ----------
+    column : str
+        A column of the results, for example ``"hessian_norm"`` or ``"largest_share_layer_2"``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no quantity has this name; the message gives the nearest one.
+
+    Examples
+    --------
+    >>> describe("largest_share_layer_2").text
+    'largest share, layer 2'
+    >>> describe("hessian_norm").symbol
+    '‖H‖'
+    """
+    if column in _BY_COLUMN and "{l}" not in column:
+        return _BY_COLUMN[column]
+    layered = _LAYERED.match(column)
+    pattern = _BY_COLUMN.get(f"{layered['stem']}{{l}}") if layered else None
+    if layered is None or pattern is None:
+        raise UnknownNameError(f"There is no measured quantity {column!r}.{suggest(column, _BY_COLUMN)}")
+    filled = {
+        field: getattr(pattern, field).replace("{l}", layered["layer"])
+        for field in ("text", "html", "latex", "meaning")
+    }
+    return replace(pattern, column=column, **filled)
+
+
+def is_known(column: str) -> bool:
+    """True if `describe` knows the column."""
+    try:
+        describe(column)
+    except UnknownNameError:
+        return False
+    return True
+
+
+def describe_any(column: str) -> Quantity:
+    """Return `describe(column)`, or a plain entry under the column's own name where the table holds none."""
+    if is_known(column):
+        return describe(column)
+    return Quantity(column, column, column, rf"\mathtt{{{column}}}", "A quantity without a description.")
+
+
+def in_order(columns: Iterable[str]) -> list[str]:
+    """Sort columns as the table has them, layers ascending, unknown ones last by name.
+
+    Examples
+    --------
+    >>> in_order(["q_infinity", "rms_cosine_layer_2", "hessian_norm"])
+    ['hessian_norm', 'q_infinity', 'rms_cosine_layer_2']
+    """
+    place = {quantity.column: i for i, quantity in enumerate(QUANTITIES)}
+
+    def key(column: str) -> tuple[int, int, str]:
+        layered = _LAYERED.match(column)
+        stem = f"{layered['stem']}{{l}}" if layered and f"{layered['stem']}{{l}}" in place else column
+        return place.get(stem, len(place)), int(layered["layer"]) if layered else 0, column
+
+    return sorted(columns, key=key)

@@ -1,0 +1,507 @@
+"""A study as a file: what is built, on which data, over which widths and seeds, and what is claimed beforehand.
+
+Every mistake in a file is reported at once, one line each, with the key, what it must be and what it was.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic_core import core_schema
+
+from assembly import activations, architectures
+from assembly.checks import check_name, suggest
+from assembly.data import BUILT_IN, FILE_SUFFIXES
+from assembly.diagnostics.verdict import Claim
+from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
+from assembly.study.mistakes import lower_first, mistakes
+from assembly.study.quantities import QUANTITIES
+from assembly.study.rates import MINIMUM_REPLICATES, MINIMUM_WIDTHS
+
+BUILDERS = {
+    "mlp": "a network of fully connected layers, each as wide as asked for",
+    "bottleneck": "the same with a hidden layer of fixed width, where the transition to linearity fails",
+}
+WIDTH_SYMBOL = "m"
+RECOMMENDED_SEEDS = 10
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    """A type that takes one of a few names and suggests the nearest one otherwise."""
+
+    names: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        return f"one of {', '.join(self.names)}"
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.names:
+            raise ValueError(suggest(value, self.names).strip() if isinstance(value, str) else "")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+def _whole_or_symbol(value: object) -> tuple[int | str, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError
+    for entry in value:
+        if entry != WIDTH_SYMBOL and (isinstance(entry, bool) or not isinstance(entry, int) or entry < 1):
+            raise ValueError
+    return tuple(value)
+
+
+def _source(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    if value.replace("-", "_") in BUILT_IN:
+        return value.replace("-", "_")
+    if Path(value).suffix.lower() in FILE_SUFFIXES:
+        return value
+    raise ValueError(suggest(value, BUILT_IN).strip())
+
+
+def _target(value: object) -> str | int | None:
+    if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ValueError
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
+_Text = Annotated[str, Field(description="a text")]
+_Flag = Annotated[bool, Field(description="true or false")]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
+_Number = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
+_Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, description="a whole number of at least 0")]
+_Count = Annotated[int, Field(ge=1, description="a whole number of at least 1")]
+_Seeds = Annotated[
+    int,
+    Field(ge=MINIMUM_REPLICATES, description=f"a whole number of at least {MINIMUM_REPLICATES} (10 are recommended)"),
+]
+_Widths = Annotated[
+    tuple[Annotated[int, Field(ge=1)], ...],
+    Field(
+        strict=False,
+        min_length=MINIMUM_WIDTHS,
+        description=f"a list of {MINIMUM_WIDTHS} or more different whole numbers of at least 1",
+    ),
+]
+_Hidden = Annotated[
+    tuple[int | str, ...],
+    PlainValidator(_whole_or_symbol),
+    Field(description=f'a list of layer widths, each a whole number of at least 1 or "{WIDTH_SYMBOL}", the width'),
+]
+_Source = Annotated[
+    str,
+    PlainValidator(_source),
+    Field(description=f"one of {', '.join(BUILT_IN)}, or the path of a {', '.join(FILE_SUFFIXES)} file"),
+]
+_Target = Annotated[
+    str | int | None, PlainValidator(_target), Field(description="a target's name, a class index, or a column")
+]
+_Activation = Annotated[str, _OneOf(activations.NAMES)]
+_Builder = Annotated[str, _OneOf(tuple(BUILDERS))]
+_Readout = Annotated[str, _OneOf(architectures.READOUTS)]
+_Parametrization = Annotated[str, _OneOf(architectures.PARAMETRIZATIONS)]
+_Dtype = Annotated[str, _OneOf(("float64", "float32"))]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSpecification(_Table):
+    """Where the inputs come from, and how many of them are measured.
+
+    Attributes
+    ----------
+    source : str
+        A built-in data set or the path of a CSV, NPY or NPZ file, relative to the study file.
+    target : str, int or None
+        See `assembly.data.load`; None for the data set's own.
+    n_measured : int
+        Inputs at which every quantity is measured and averaged, the same at every width and seed.
+    seed : int
+        Chooses those inputs.
+    """
+
+    source: _Source
+    target: _Target = None
+    n_measured: _Count = 4
+    seed: _Seed = 0
+
+
+class ArchitectureSpecification(_Table):
+    """One family of networks, a function of the width m.
+
+    Attributes
+    ----------
+    label : str
+        The name of the family in results and claims.
+    builder : str
+        ``"mlp"`` or ``"bottleneck"``, the function of the package that builds it.
+    hidden : tuple of int or "m"
+        Widths of the hidden layers; ``"m"`` stands for the study's width.
+    activation, readout, trainable_readout, bias, output_activation, parametrization, gamma, dtype
+        Keywords of that function.
+    """
+
+    label: _Name
+    builder: _Builder = "mlp"
+    hidden: _Hidden
+    activation: _Activation = "tanh"
+    readout: _Readout = "sign"
+    trainable_readout: _Flag = True
+    bias: _Flag = False
+    output_activation: _Activation = "identity"
+    parametrization: _Parametrization = "ntk"
+    gamma: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")] = None
+    dtype: _Dtype = "float64"
+
+    def widths(self, width: int) -> tuple[int, ...]:
+        """Return the widths of the hidden layers at one width of the study.
+
+        Examples
+        --------
+        >>> ArchitectureSpecification(label="a", hidden=("m", 1, "m")).widths(64)
+        (64, 1, 64)
+        """
+        return tuple(width if entry == WIDTH_SYMBOL else int(entry) for entry in self.hidden)
+
+
+class ClaimSpecification(_Table):
+    """What is expected of one exponent, fixed before the run.
+
+    Attributes
+    ----------
+    architecture : str
+        A label of the study.
+    quantity : str
+        A column of that architecture, see `assembly.study.quantities`.
+    prediction, alternative : float
+        The exponent expected, and the one it is to be told from.
+    band : float
+        Half width of the band around each.
+    source : str
+        Where the claim comes from.
+    """
+
+    architecture: _Text
+    quantity: _Text
+    prediction: _Number
+    alternative: _Number
+    band: _Positive = 0.1
+    source: _Text = ""
+
+    def to_claim(self) -> Claim:
+        """Return what `assembly.diagnostics.verdict.judge` takes."""
+        return Claim(self.quantity, self.prediction, self.alternative, self.band, self.source)
+
+
+class QuickSpecification(_Table):
+    """What `--quick` changes; a key that is left out changes nothing."""
+
+    widths: _Widths | None = Field(default=None, description="")
+    seeds: _Seeds | None = Field(default=None, description="")
+    n_measured: _Count | None = Field(default=None, description="")
+
+
+class Specification(_Table):
+    """A whole study.
+
+    Attributes
+    ----------
+    name : str
+        Also the name of the default output folder.
+    title : str
+        The title of the report.
+    widths : tuple of int
+        Widths m, ascending.
+    seeds : int
+        Replicates at each width, seeds 0 to seeds - 1.
+    radius : float
+        Distance R from the initial parameters at which remainders are measured.
+    tol : float
+        Relative residual of every eigenvalue.
+    data : DataSpecification
+    architectures : tuple of ArchitectureSpecification
+    claims : tuple of ClaimSpecification
+    quick : QuickSpecification or None
+        None once it has been applied.
+    """
+
+    name: _Name
+    title: _Text = ""
+    widths: _Widths
+    seeds: _Seeds = RECOMMENDED_SEEDS
+    radius: _Positive = 1.0
+    tol: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, description="a number above 0 and below 1")] = 1e-4
+    data: Annotated[DataSpecification, Field(description="a table, [data]")]
+    architectures: Annotated[
+        tuple[ArchitectureSpecification, ...],
+        Field(strict=False, min_length=1, description="one or more tables, [[architectures]]"),
+    ]
+    claims: Annotated[tuple[ClaimSpecification, ...], Field(strict=False, description="tables, [[claims]]")] = ()
+    quick: Annotated[QuickSpecification | None, Field(description="a table, [quick]")] = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Specification:
+        problems = list(_disagreements(self))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def architecture(self, label: str) -> ArchitectureSpecification:
+        """Return the architecture of one label, or raise `UnknownNameError`."""
+        for candidate in self.architectures:
+            if candidate.label == label:
+                return candidate
+        labels = [candidate.label for candidate in self.architectures]
+        raise UnknownNameError(
+            f"The 'label' argument must be one of {', '.join(labels)}. Got {label!r}.{suggest(label, labels)}"
+        )
+
+
+def columns(n_hidden: int) -> list[str]:
+    """Return the quantities measured for a network of `n_hidden` hidden layers.
+
+    The gradients of first-layer neurons are orthogonal by construction, so cosines begin with layer 2.
+
+    Examples
+    --------
+    >>> [name for name in columns(2) if "cosine" in name]
+    ['rms_cosine_layer_2']
+    """
+    names = []
+    for quantity in QUANTITIES:
+        first = 2 if quantity.column.startswith("rms_cosine") else 1
+        layers = range(first, n_hidden + 1) if "{l}" in quantity.column else range(1)
+        names += [quantity.column.replace("{l}", str(layer)) for layer in layers]
+    return names
+
+
+def _disagreements(specification: Specification) -> Iterable[str]:
+    """Yield one line for every pair of keys that do not fit together."""
+    labels = [architecture.label for architecture in specification.architectures]
+    for label in dict.fromkeys(label for label in labels if labels.count(label) > 1):
+        yield f"The 'architectures' key must give every label once. Got {label!r} {labels.count(label)} times."
+    quick = specification.quick.widths if specification.quick else None
+    for key, widths in (("widths", specification.widths), ("quick.widths", quick)):
+        if widths is not None and list(widths) != sorted(set(widths)):
+            yield f"The '{key}' key must be ascending, each width once. Got {list(widths)}."
+    for i, architecture in enumerate(specification.architectures):
+        if architecture.builder == "bottleneck" and all(entry == WIDTH_SYMBOL for entry in architecture.hidden):
+            yield (
+                f"The 'architectures[{i}].hidden' key must hold a fixed layer width for a bottleneck, "
+                f'such as ["m", 1, "m"]. Got {list(architecture.hidden)}.'
+            )
+        if WIDTH_SYMBOL not in architecture.hidden:
+            yield (
+                f"The 'architectures[{i}].hidden' key must hold \"{WIDTH_SYMBOL}\" at least once, or nothing grows "
+                f"with the width. Got {list(architecture.hidden)}."
+            )
+        if architecture.parametrization == "mean-field" and architecture.gamma not in (None, 1.0):
+            yield (
+                f"The 'architectures[{i}].gamma' key must be 1, or left out, with parametrization 'mean-field'. "
+                f"Got {architecture.gamma:g}."
+            )
+    seen = set()
+    for i, claim in enumerate(specification.claims):
+        if claim.architecture not in labels:
+            yield (
+                f"The 'claims[{i}].architecture' key must be a label of the study: {', '.join(labels)}. "
+                f"Got {claim.architecture!r}.{suggest(claim.architecture, labels)}"
+            )
+            continue
+        known = columns(len(specification.architecture(claim.architecture).hidden))
+        if claim.quantity not in known:
+            yield (
+                f"The 'claims[{i}].quantity' key must be a quantity measured for {claim.architecture!r}; "
+                f"`assembly list` shows them. Got {claim.quantity!r}.{suggest(claim.quantity, known)}"
+            )
+        try:
+            claim.to_claim()
+        except ArgumentError as error:
+            yield f"The 'claims[{i}]' key is no claim. {error}"
+        if (claim.architecture, claim.quantity) in seen:
+            yield f"The 'claims[{i}]' key must be the only claim on that quantity of that architecture. Got two."
+        seen.add((claim.architecture, claim.quantity))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def named_studies() -> dict[str, str]:
+    """Return the studies that come with the package, name to title."""
+    found = {}
+    for path in sorted(_studies().iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".toml"):
+            found[path.name.removesuffix(".toml")] = str(tomllib.loads(path.read_text("utf-8")).get("title", ""))
+    return found
+
+
+def load(source: str | Path) -> Specification:
+    """Read a study by name, or from a TOML file.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name of `named_studies`, or the path of a file that ends in ``.toml``. Paths of data in it are relative to it.
+
+    Raises
+    ------
+    UnknownNameError
+        If `source` is neither a known name nor the path of a TOML file.
+    ConfigurationError
+        If the file cannot be read, is no TOML, or holds a misspelt key or a wrong value; all of them, one line each.
+
+    Examples
+    --------
+    >>> load("digits").widths
+    (32, 64, 128, 256, 512, 1024)
+    """
+    name = str(source)
+    studies = [path.name.removesuffix(".toml") for path in _studies().iterdir() if path.name.endswith(".toml")]
+    if name in studies:
+        return parse((_studies() / f"{name}.toml").read_text("utf-8"), origin=f"{name}.toml")
+    path = Path(source)
+    if path.suffix.lower() != ".toml":
+        raise UnknownNameError(
+            f"The study must be one of {', '.join(sorted(studies))} or the path of a .toml file. "
+            f"Got {name!r}.{suggest(name, studies)}"
+        )
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(f"The study file {name!r} does not exist: check the path.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The study file {name!r} is no text in UTF-8: save it as a TOML file.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The study file {name!r} cannot be read: {error.strerror}.") from None
+    return parse(text, origin=path.name, folder=path.resolve().parent)
+
+
+def parse(text: str, origin: str = "study", folder: Path | None = None) -> Specification:
+    """Read a study from TOML text.
+
+    Parameters
+    ----------
+    text : str
+        The contents of a study file.
+    origin : str
+        Its name, the first word of every error.
+    folder : Path, optional
+        Paths of data are taken relative to it.
+
+    Raises
+    ------
+    ConfigurationError
+        If the text is no TOML, or holds a misspelt key or a wrong value; all of them, one line each.
+
+    Examples
+    --------
+    >>> from assembly.study.specification import dump, load
+    >>> parse(dump(load("digits"))) == load("digits")
+    True
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{origin}: no valid TOML: {lower_first(str(error)).rstrip('.')}.") from None
+    specification = validate(table, origin)
+    data = specification.data
+    if folder is not None and data.source not in BUILT_IN and not Path(data.source).is_absolute():
+        moved = data.model_copy(update={"source": str(folder / data.source)})
+        return specification.model_copy(update={"data": moved})
+    return specification
+
+
+def validate(table: Mapping[str, Any], origin: str = "study") -> Specification:
+    """Return the specification of a table of plain values, or raise `ConfigurationError` with every mistake."""
+    try:
+        return Specification.model_validate(dict(table))
+    except ValidationError as error:
+        lines = mistakes(error, table, Specification)
+        raise ConfigurationError("\n".join(f"{origin}: {lower_first(line)}" for line in lines)) from None
+
+
+def architecture(table: Mapping[str, Any]) -> ArchitectureSpecification:
+    """Return one architecture from the options of a command line, or raise `ConfigurationError` with every mistake."""
+    try:
+        return ArchitectureSpecification.model_validate(dict(table))
+    except ValidationError as error:
+        lines = mistakes(error, table, ArchitectureSpecification)
+        raise ConfigurationError("\n".join(line.replace("' key", "' option", 1) for line in lines)) from None
+
+
+def override(
+    specification: Specification,
+    *,
+    widths: Sequence[int] | None = None,
+    seeds: int | None = None,
+    activation: str | None = None,
+    quick: bool = False,
+) -> Specification:
+    """Return the study with the changes of the command line.
+
+    Parameters
+    ----------
+    specification : Specification
+    widths : sequence of int, optional
+        Sorted before use.
+    seeds : int, optional
+        Replicates at each width.
+    activation : str, optional
+        Of every hidden layer of every architecture.
+    quick : bool
+        Apply the study's ``[quick]`` table first.
+
+    Raises
+    ------
+    UnknownNameError
+        If `activation` is none of the package's.
+    ArgumentError
+        If `quick` is asked of a study without a ``[quick]`` table.
+    ConfigurationError
+        If a value is wrong.
+    """
+    table = specification.model_dump(exclude_none=True)
+    table.pop("quick", None)
+    if quick:
+        if specification.quick is None:
+            raise ArgumentError(
+                f"The '--quick' option needs a [quick] table in the study {specification.name!r}: "
+                "add one, or use --widths."
+            )
+        changes = specification.quick.model_dump(exclude_none=True)
+        if "n_measured" in changes:
+            table["data"] = {**table["data"], "n_measured": changes.pop("n_measured")}
+        table.update(changes)
+    if widths is not None:
+        table["widths"] = sorted(widths)
+    if seeds is not None:
+        table["seeds"] = seeds
+    if activation is not None:
+        check_name("activation", activation, activations.NAMES)
+        table["architectures"] = [{**entry, "activation": activation} for entry in table["architectures"]]
+    return validate(table, origin=specification.name)
+
+
+def dump(specification: Specification) -> str:
+    """Return the study as TOML text with every default written out; `parse` gives an equal one back."""
+    return tomli_w.dumps(specification.model_dump(exclude_none=True))
+
+
+def _studies() -> Any:
+    return resources.files("assembly.study") / "studies"
