@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from assembly.architectures import bottleneck, committee, from_neurons, mlp
     from assembly.estimate import Estimate
     from assembly.linearized import LinearizedModel
-    from assembly.model import Assembly, Layer, Neuron, SubModel
+    from assembly.model import Assembly, SubModel
+    from assembly.neuron import Layer, Neuron
 
 _HOME = {
     "Assembly": "model",
     "Estimate": "estimate",
-    "Layer": "model",
+    "Layer": "neuron",
     "LinearizedModel": "linearized",
-    "Neuron": "model",
+    "Neuron": "neuron",
     "SubModel": "model",
     "activations": "activations",
     "bottleneck": "architectures",

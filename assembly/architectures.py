@@ -310,9 +310,7 @@ def _blocks(graph: Graph) -> list[slice]:
     return [slice(offset, offset + connection.n_edges) for connection, offset in pairs if offset is not None]
 
 
-def _draw(
-    out: NDArray[Any], deviation: float, law: str, seed: int, sizes: tuple[int, ...], what: str | int
-) -> None:
+def _draw(out: NDArray[Any], deviation: float, law: str, seed: int, sizes: tuple[int, ...], what: str | int) -> None:
     rng = generator(seed, "weights", out.dtype.name, *sizes, what)
     if law == "sign":
         out[:] = deviation * (2.0 * rng.integers(2, size=out.shape) - 1.0)

@@ -99,3 +99,9 @@ class Body:
         from assembly.calculus.node_space import NodeSpaceHessian
 
         return Hessian(NodeSpaceHessian(self.at(self.sample(x)), 0, self.output(output)), self.selection)
+
+
+def squeezed(values: NDArray[Any], X: ArrayLike) -> Any:
+    """(n, n_outputs) -> (n,) for one output; without the sample axis for one sample."""
+    values = values[:, 0] if values.shape[1] == 1 else values
+    return values[0] if np.ndim(X) == 1 else values

@@ -379,6 +379,7 @@ def _first_clause(text: str) -> str:
 
 # --- list ------------------------------------------------------------------------------------------------------------
 
+
 @app.command("list")
 def list_() -> None:
     """Show every architecture, activation function, data set, study and quantity that can be named."""

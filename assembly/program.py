@@ -116,6 +116,4 @@ def _bind(
     if isinstance(connection, Dense):
         shaped = None if values is None else values.reshape(connection.n_target, connection.n_source)
         return DenseBlock(source, target, factor, parameters, shaped, from_given)
-    return SparseBlock(
-        source, target, factor, parameters, values, from_given, connection.indptr, connection.indices
-    )
+    return SparseBlock(source, target, factor, parameters, values, from_given, connection.indptr, connection.indices)

@@ -146,9 +146,7 @@ class Hessian(LinearOperator):
         start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
         affordable = BASIS_BYTES // (space.size * self.dtype.itemsize)
         basis_size = max(min(BASIS_SIZE, affordable), 20, 4 * k)
-        pairs = extreme_eigenpairs(
-            space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
-        )
+        pairs = extreme_eigenpairs(space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size)
         return _padded(pairs, k, space.size)
 
 

@@ -1,1 +1,1 @@
-"""Does no sub-model dominate, are they diverse, how linear is the network, and does a measurement agree?"""
+"""Judge a network: no sub-model dominates, the parts are diverse, it is nearly linear, a measurement agrees."""

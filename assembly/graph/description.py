@@ -207,4 +207,3 @@ class Graph:
                     mask = np.repeat(needed[group], connection.in_degrees())
                     on_path[offset : offset + connection.n_edges] = mask
         return on_path
-

@@ -51,9 +51,7 @@ def describe_neurons(
     return graph, np.concatenate([np.zeros(0), *weights])
 
 
-def _checked_edges(
-    inputs: Sequence[str], neurons: Mapping[str, tuple[str, Parents]]
-) -> dict[str, dict[str, float]]:
+def _checked_edges(inputs: Sequence[str], neurons: Mapping[str, tuple[str, Parents]]) -> dict[str, dict[str, float]]:
     known = [*inputs, *neurons]
     if len(inputs) == 0 or len(set(known)) < len(known):
         repeated = sorted({name for name in known if known.count(name) > 1})

@@ -62,4 +62,3 @@ def products(indptr, source, a, c, out):
         for e in range(indptr[v], indptr[v + 1]):
             total += a[source[e]] * c[source[e]]
         out[v] = total
-

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import architectures
+from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.diversity import rms_cosine
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
@@ -72,7 +73,10 @@ def _at_one_input(net: Assembly, x: NDArray[Any], inputs: NDArray[Any], point: P
         "hessian_times_radius_over_gradient": norm * radius / slope if slope > 0.0 else math.nan,
         "q_infinity": shape.q_infinity,
     }
+    curvature = curvature_contributions(hessian.node_space, coordinates)
     for layer in shape.layers:
+        carried = shares(curvature[net.layers[layer.layer].nodes])
+        row[f"largest_curvature_share_layer_{layer.layer}"] = float(carried.max()) if top.converged else math.nan
         row[f"largest_share_layer_{layer.layer}"] = layer.largest_share
         row[f"effective_number_layer_{layer.layer}"] = layer.effective_number
     for layer in shape.layers[1:]:

@@ -112,6 +112,15 @@ QUANTITIES: tuple[Quantity, ...] = (
         note="In a wide layer without a dominating neuron it falls a little more slowly than 1/m, being a maximum.",
     ),
     Quantity(
+        "largest_curvature_share_layer_{l}",
+        "largest curvature share, layer {l}",
+        "largest curvature share, layer {l}",
+        r"s_{\max}^{({l}),\,H}",
+        "Largest part any one neuron of hidden layer {l} has in the top eigenvector of the Hessian, among the neurons "
+        "of that layer; between 0 and 1, a pure number.",
+        note="Who carries the curvature: the neuron that dominates it, if one does.",
+    ),
+    Quantity(
         "effective_number_layer_{l}",
         "effective number, layer {l}",
         "effective number, layer {l}",

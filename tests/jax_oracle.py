@@ -1,0 +1,83 @@
+"""JAX in float64 as an independent oracle, on the networks of `naive`; tests that need it are skipped without it.
+
+Every network is padded to one size, so that JAX compiles once for all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import naive
+
+jax = pytest.importorskip("jax", reason="jax is not installed: pip install 'assembly-perspective[test]'")
+jax.config.update("jax_enable_x64", True)
+jnp = jax.numpy
+
+ACTIVATION = {
+    "identity": lambda z: z,
+    "tanh": jnp.tanh,
+    "erf": jax.scipy.special.erf,
+    "sigmoid": jax.nn.sigmoid,
+    "softplus": jax.nn.softplus,
+    "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "swish": jax.nn.swish,
+    "relu": jax.nn.relu,
+    "sin": jnp.sin,
+    "cos": jnp.cos,
+    "quadratic": lambda z: z * z,
+}
+N_NODES, N_EDGES, N_PARAMETERS, DEPTH = 40, 80, 72, 7
+
+
+def _padded(network: naive.Network, x, k: int):
+    """Return the network as arrays: an entry of the matrix of all edges per edge, and who is activated how and when."""
+    names = [naive.ONE, *network.inputs, *network.neurons]
+    place = {name: i for i, name in enumerate(names)}
+    depth = dict.fromkeys([naive.ONE, *network.inputs], 0)
+
+    def layer(name):
+        if name not in depth:
+            depth[name] = 1 + max(layer(edge.parent) for edge in network.neurons[name][1])
+        return depth[name]
+
+    start, frozen = np.zeros(N_NODES), np.zeros((N_NODES, N_NODES))
+    start[: 1 + len(x)] = [1.0, *x]
+    ends, factors, numbers = np.zeros((2, N_EDGES), int), np.zeros(N_EDGES), np.zeros(N_EDGES, int)
+    chosen = np.zeros((DEPTH, len(ACTIVATION), N_NODES), bool)
+    e = 0
+    for name, (activation, edges) in network.neurons.items():
+        chosen[layer(name) - 1, list(ACTIVATION).index(activation), place[name]] = True
+        for edge in edges:
+            if edge.parameter is None:
+                frozen[place[name], place[edge.parent]] += edge.factor * edge.frozen
+            else:
+                ends[:, e], factors[e], numbers[e] = (place[name], place[edge.parent]), edge.factor, edge.parameter
+                e += 1
+    return start, frozen, ends, factors, numbers, chosen, place[network.outputs[k]]
+
+
+def _output(w, start, frozen, ends, factors, numbers, chosen, place):
+    matrix = frozen.at[ends[0], ends[1]].add(factors * w[numbers])
+
+    def next_layer(a, masks):
+        z = matrix @ a
+        for mask, activation in zip(masks, ACTIVATION.values(), strict=True):
+            a = jnp.where(mask, activation(z), a)
+        return a, None
+
+    return jax.lax.scan(next_layer, start, chosen)[0][place]
+
+
+@jax.jit
+def _derivatives(w, *arrays):
+    return jax.grad(_output)(w, *arrays), jax.hessian(_output)(w, *arrays)
+
+
+def derivatives(network: naive.Network, w, x, k: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return gradient and Hessian of one output in float64."""
+    n = network.n_parameters
+    arrays = [jnp.asarray(array) for array in _padded(network, x, k)]
+    gradient, hessian = _derivatives(jnp.asarray(np.pad(w, (0, N_PARAMETERS - n))), *arrays)
+    assert gradient.dtype == np.float64
+    return np.asarray(gradient)[:n], np.asarray(hessian)[:n, :n]

@@ -1,0 +1,253 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from study_cases import N_POINTS, TESTS, start, write_study
+from typer.testing import CliRunner
+
+import assembly
+from assembly import activations, cli, data
+from assembly.study.specification import load
+
+HEAVY = (
+    "numba",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pydantic",
+    "pandas",
+    "loky",
+    "joblib",
+    "networkx",
+    "jinja2",
+    "numpy",
+)
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def check_error(result, message):
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_help_teaches_what_to_type_first():
+    result = run("--help")
+    assert result.exit_code == 0
+    for words in ("assembly study digits --quick", "assembly inspect --width 512", "assembly list"):
+        assert words in result.output
+    assert "assembly study digits --quick" in run().output
+    for command in ("study", "inspect"):
+        text = run(command, "--help").output
+        assert "Examples" in text
+        assert f"assembly {command}" in text
+
+
+def test_every_example_in_the_help_is_a_valid_command():
+    text = cli._INTRODUCTION + cli._STUDY + cli._INSPECT
+    examples = re.findall(r"^    assembly (.*?)(?:   .*)?$", text, re.MULTILINE)
+    assert len(examples) >= 12
+    for example in examples:
+        words = example.split()
+        assert run(words[0], "--help").exit_code == 0
+        known = run(words[0], "--help").output
+        for word in words[1:]:
+            assert not word.startswith("--") or word in known, example
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    code = "import sys, assembly.cli; print(*sorted(set(sys.modules) & set(sys.argv[1:])))"
+    output = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True).stdout
+    assert output.split() == []
+
+
+def test_version():
+    assert run("--version").output == f"assembly {assembly.__version__}\n"
+
+
+def test_python_m_assembly_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "assembly", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"assembly {assembly.__version__}\n")
+
+
+def test_list_names_everything_with_one_line_each():
+    output = run("list").output
+    names = [*activations.NAMES, *data.BUILT_IN, "digits", "network", "bottleneck", "mlp", "hessian_norm", "*.csv"]
+    for name in names:
+        assert re.search(rf"^  {re.escape(name)}  +\S", output, re.MULTILINE), name
+    assert all(len(line.rstrip()) <= 140 for line in output.splitlines())
+
+
+def test_formulas_are_those_of_all_activations():
+    assert set(activations.FORMULAS) == set(activations.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study", "digit"], "Did you mean 'digits'?"),
+        (["study", "none.toml"], "does not exist"),
+        (["study", "digits", "--widths", "32,a"], "The '--widths' option must be whole numbers"),
+        (["study", "digits", "--widths", "0,8,16"], "'widths' key must be a list"),
+        (["study", "digits", "--widths", "32,64"], "'widths' key must be a list of 3 or more"),
+        (["study", "digits", "--seeds", "1"], "'seeds' key must be a whole number of at least 3"),
+        (["study", "digits", "--activation", "tnah"], "Did you mean 'tanh'?"),
+        (["study", "digits", "--workers", "0"], "workers"),
+        (["study", "digits", "--widths", "8,16,10000000"], "bytes"),
+        (["inspect", "--width", "0"], "--width"),
+        (["inspect", "--seed", "-1"], "--seed"),
+        (["inspect", "--radius", "-1"], "--radius"),
+        (["inspect", "--tol", "0"], "--tol"),
+        (["inspect", "--activation", "tnah"], "Did you mean 'tanh'?"),
+        (["inspect", "--hidden", "m,q"], "'hidden' option must be a list of layer widths"),
+        (["inspect", "--architecture", "botleneck"], "Did you mean 'bottleneck'?"),
+        (["inspect", "--data", "digit"], "Did you mean 'digits'?"),
+        (["inspect", "--data", "none.csv"], "does not exist"),
+        (["inspect", "--inputs", "0"], "--inputs"),
+        (["inspect", "--width", "1000000"], "bytes"),
+    ],
+)
+def test_a_mistake_gives_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_error(run(*arguments), message)
+    assert not list(tmp_path.glob("assembly-results/*/results.csv"))
+
+
+def test_a_misspelt_key_gives_one_line_each(tmp_path):
+    path = write_study(tmp_path)
+    path.write_text(path.read_text().replace("widths", "widhts").replace("seeds = 4", "seeds = 'a'"))
+    result = run("study", path)
+    assert result.exit_code == 2
+    assert [line.split(".")[0] for line in result.stderr.splitlines()] == ["error: small"] * 3
+    assert "Did you mean 'widths'?" in result.stderr
+
+
+def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
+    result = run("inspect", "--width", 16, "--hidden", "m,m", "--data", "wine", "--inputs", 2)
+    assert result.exit_code == 0, result.output
+    assert "13 inputs, 1 output" in result.output
+    assert "480 parameters" in result.output  # 13 x 16 + 16 x 16 + 16
+    from assembly.data import measured_inputs
+    from assembly.study.design import points
+    from assembly.study.measure import measure
+    from assembly.study.specification import parse
+
+    text = (
+        'name = "w"\nwidths = [16, 17, 18]\n[data]\nsource = "wine"\nn_measured = 2\n'
+        '[[architectures]]\nlabel = "network"\nhidden = ["m", "m"]\n'
+    )
+    wine = data.load("wine")
+    expected = measure(points(parse(text), wine.fingerprint)[0], measured_inputs(wine, 2, 0))
+    assert f"{expected['hessian_norm']:.6g}" in result.output
+    assert f"{expected['largest_residual']:.6g}" in result.output
+
+
+def finish(process, code=0):
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    return output, errors
+
+
+def test_a_study_prints_a_table_sentences_and_where_the_report_is_then_resumes(tmp_path):
+    write_study(tmp_path)
+    output, errors = finish(start("measure", "study", "small.toml", "--workers", 2, folder=tmp_path))
+    folder = tmp_path / "assembly-results" / "small"
+    assert {"report.html", "report.md", "results.csv", "study.toml", "results.sqlite"} <= set(os.listdir(folder))
+    assert "\x1b" not in output + errors
+    assert "network: ||H||" in output
+    assert f"{N_POINTS} points measured" in output
+    assert f"Report: {os.path.join('assembly-results', 'small', 'report.html')}" in output
+    assert "4 seeds at each width" in output
+    assert re.search("^(compiling kernels|starting)", errors)
+    assert "assembly study small.toml --workers 2" in (folder / "report.md").read_text()
+    output, _ = finish(start("is_wrong", "study", "small.toml", folder=tmp_path))
+    assert f"all {N_POINTS} points were there" in output
+    assert load(folder / "study.toml").seeds == 4
+
+
+def test_failed_points_are_listed_and_the_exit_code_tells(tmp_path):
+    write_study(tmp_path)
+    output, errors = finish(start("fails", "study", "small.toml", "--workers", 1, folder=tmp_path), code=1)
+    assert "failed: network, width 8, seed 1: The 'seed' argument must not be 1. Got 1." in errors
+    assert "1 more points" in errors
+    assert "18 points measured" in output
+    assert "6 failed" in output
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "code", "workers", "times"),
+    [(signal.SIGINT, 130, 2, 1), (signal.SIGINT, 130, 1, 3), (signal.SIGINT, 130, 2, 3), (signal.SIGTERM, 143, 2, 1)],
+)
+def test_stopped_by_a_signal_it_says_how_to_go_on_and_does(tmp_path, number, code, workers, times):
+    write_study(tmp_path)
+    log = tmp_path / "log"
+    log.touch()
+    process = start("forever", "study", "small.toml", "--workers", workers, folder=tmp_path, STUDY_LOG=log)
+    end = time.monotonic() + 20
+    while log.read_text().count("\n") < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    asked = time.monotonic()
+    for _ in range(times):
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # a terminal sends Ctrl-C to the driver and to every worker
+        else:
+            process.send_signal(number)
+        time.sleep(0.02)
+    _, errors = finish(process, code)
+    assert time.monotonic() - asked < 5.0
+    assert errors.splitlines()[-1] == "stopped. Finished points are on disk: the same command goes on from there."
+    assert "Traceback" not in errors
+    results = (tmp_path / "assembly-results/small/results.csv").read_text().splitlines()
+    assert len(results) == 3
+    done = log.read_text().split()
+    output, _ = finish(start("measure", "study", "small.toml", "--workers", 2, folder=tmp_path, STUDY_LOG=log))
+    assert f"{N_POINTS - 2} points measured" in output
+    again = log.read_text().split()[len(done) :]
+    assert not set(done) & set(again)
+
+
+def test_a_folder_in_use_and_a_damaged_one_give_one_line(tmp_path):
+    write_study(tmp_path)
+    finish(start("measure", "study", "small.toml", "--out", "out", folder=tmp_path))
+    path = tmp_path / "out" / "results.sqlite"
+    path.write_bytes(path.read_bytes()[:9000])
+    _, errors = finish(start("measure", "study", "small.toml", "--out", "out", folder=tmp_path), code=2)
+    (line,) = errors.splitlines()
+    assert line.startswith("error: The results file 'out/results.sqlite' is damaged")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_on_a_terminal_there_is_a_bar_with_an_estimate(tmp_path):
+    import pty
+
+    write_study(tmp_path)
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(TESTS / "study_driver.py"), "slowly", "study", "small.toml", "--workers", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+    )
+    os.close(follower)
+    seen = b""
+    try:
+        while chunk := os.read(leader, 4096):
+            seen += chunk
+    except OSError:  # the other end is closed
+        pass
+    assert process.wait(timeout=30) == 0
+    os.close(leader)
+    text = seen.decode()
+    assert re.search(r"compiling kernels|starting", text)
+    assert re.search(rf"\d+ of {N_POINTS} points, about [\d.]+ s left", text)

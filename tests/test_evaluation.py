@@ -1,0 +1,157 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import assembly as am
+import cases
+import contracts
+import naive
+import strategies
+from assembly import body
+from assembly.calculus.evaluation import tangent
+from assembly.errors import KinkWarning, NonFiniteError
+
+everywhere = pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
+named = pytest.mark.parametrize("case", cases.NAMED, ids=str)
+
+
+@everywhere
+def test_value(case):
+    contracts.check_value(case.assembly(), case.network(), case.x())
+
+
+@everywhere
+def test_parameter_order(case):
+    contracts.check_parameter_order(case.assembly(), case.network(), case.x())
+
+
+@everywhere
+def test_gradient(case):
+    contracts.check_gradient(case.assembly(), case.network(), case.x(), case.output)
+
+
+@everywhere
+def test_batch_has_one_row_per_sample(case):
+    net, X = case.assembly(), np.array([case.x("a"), case.x("b"), case.x("c")])
+    wanted = np.array([naive.value(case.network(), case.w, x) for x in X])
+    wanted = wanted[:, 0] if net.n_outputs == 1 else wanted
+    assert contracts.error(net(X), wanted) < contracts.rounding(net, 1e-13)
+    assert contracts.error(net(X[:1]), wanted[:1]) < contracts.rounding(net, 1e-12)
+    assert net(X[:0]).shape == wanted[:0].shape
+
+
+@named
+def test_every_node_and_its_adjoints(case):
+    net, x = case.assembly(), case.x()
+    evaluation = net.evaluate(x)
+    pre, post = naive.forward(case.network(), case.w, x)
+    truth = naive.adjoints(case.network(), case.w, x, case.output)
+    adjoints = evaluation.adjoints(case.output)
+    for layer, names in zip(net.layers[1:], case.names()[1:], strict=True):
+        nodes = layer.nodes
+        assert contracts.error(evaluation.pre[0, nodes], [pre[name] for name in names]) < 1e-12
+        assert contracts.error(evaluation.post[0, nodes], [post[name] for name in names]) < 1e-12
+        assert contracts.error(adjoints.pre[0, nodes], [truth[name][0] for name in names]) < 1e-12
+        assert contracts.error(adjoints.post[0, nodes], [truth[name][1] for name in names]) < 1e-12
+    np.testing.assert_array_equal(evaluation.post[0, net.layers[0].nodes], x)
+
+
+@everywhere
+def test_tangent_is_the_jacobian_times_the_direction(case):
+    net, X = case.assembly(), np.array([case.x("a"), case.x("b")])
+    direction = np.random.default_rng(1).normal(size=net.n_parameters).astype(net.dtype)
+    wanted = np.array([naive.jacobian(case.network(), case.w, x) @ direction for x in X])
+    assert contracts.error(tangent(net.evaluate(X), direction), wanted) < contracts.rounding(net, 1e-12, 1e-4)
+
+
+@strategies.QUICK
+@given(graph=strategies.graphs(), data=st.data())
+def test_any_graph(graph, data):
+    inputs, neurons = graph
+    net, (network, number) = am.from_neurons(inputs, neurons), naive.from_neurons(inputs, neurons)
+    w = np.zeros(network.n_parameters)
+    for (parent, name), k in number.items():
+        w[k] = neurons[name][1][parent]
+    np.testing.assert_array_equal(net.parameters, w)
+    x = data.draw(strategies.samples(len(inputs)))
+    contracts.check_value(net, network, x)
+    assert np.abs(net.gradient(x) - naive.gradient(network, w, x)).max() < 1e-12
+
+
+@strategies.QUICK
+@given(options=strategies.mlps(), data=st.data())
+def test_any_layered_network(options, data):
+    case = cases.mlp("any", **options)
+    x = data.draw(strategies.samples(options["n_inputs"]))
+    net = case.assembly()
+    for k in range(net.n_outputs):
+        assert np.abs(net.gradient(x, output=k) - naive.gradient(case.network(), case.w, x, k)).max() < 1e-12
+    assert np.abs(np.atleast_1d(net(x)) - naive.value(case.network(), case.w, x)).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", ["tanh-3", "gelu-bias", "committee-2-bias", "sparse-with-skips"])
+def test_the_checks_can_fail(name):
+    """A twin that reads its parameters in another order must not pass."""
+    case = cases.BY_NAME[name]
+    wrong = naive.renumbered(case.network(), np.roll(np.arange(case.network().n_parameters), 1))
+    for check in (contracts.check_value, contracts.check_parameter_order, contracts.check_gradient):
+        with pytest.raises(AssertionError):
+            check(case.assembly(), wrong, case.x())
+    with pytest.raises(AssertionError):
+        contracts.check_tangent_kernel(case.assembly(), wrong, [case.x()])
+
+
+def test_one_evaluation_is_shared_by_all_asked_at_one_point(monkeypatch):
+    evaluated, evaluate = [], body.evaluate
+    monkeypatch.setattr(body, "evaluate", lambda *args: evaluated.append(1) or evaluate(*args))
+    net, x = am.mlp(3, [4, 3], seed=0), [1.0, 2.0, 3.0]
+    value, gradient = net(x), net.gradient(x)
+    net.hessian(x).norm()
+    net.tangent_kernel([x])
+    net.layers[2].gram(x)
+    assert len(evaluated) == 1
+    assert net(np.array(x) + 1.0) != value
+    assert len(evaluated) == 2
+    np.testing.assert_array_equal(net.gradient(x), gradient)
+
+
+def test_an_overflow_is_refused():
+    net = am.mlp(2, [3, 3], "quadratic", seed=0)
+    with pytest.raises(NonFiniteError, match=r"neuron overflows float64 at these inputs.*scale the inputs"):
+        net([1e100, 1e100])
+    saturated = am.mlp(2, [3, 3], "quadratic", seed=0, output_activation="tanh")
+    with pytest.raises(NonFiniteError, match="neuron overflows"):
+        saturated.gradient([1e100, 1e100])  # the output itself is +-1
+
+
+def test_relu_at_its_kink_warns_once_derivatives_are_asked():
+    net = am.mlp(2, [3], "relu", seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert net([0.0, 0.0]) == 0.0
+    with pytest.warns(KinkWarning, match=r"3 ReLU pre-activation\(s\) are exactly 0") as caught:
+        gradient = net.gradient([0.0, 0.0])
+    assert caught[0].filename.endswith("body.py") or caught[0].filename == __file__
+    np.testing.assert_array_equal(gradient, 0.0)
+    with pytest.warns(KinkWarning):
+        am.mlp(2, [3], "relu", seed=0).hessian([0.0, 0.0])
+
+
+def test_float32_stays_float32():
+    net, X = am.mlp(3, [4, 3], dtype="float32", bias=True), np.ones((2, 3))
+    H = net.hessian(X[0])
+    found = [
+        net.parameters,
+        net(X),
+        net.gradient(X[0]),
+        H @ net.parameters,
+        net.tangent_kernel(X),
+        net.layers[1].gram(X[0]),
+    ]
+    assert {array.dtype for array in found} == {np.dtype(np.float32)}
+    double = am.mlp(3, [4, 3], bias=True).with_parameters(net.parameters)
+    assert contracts.error(net(X), double(X)) < 1e-6
+    assert contracts.error(net.gradient(X[0]), double.gradient(X[0])) < 1e-6

@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from assembly import kernels
+from assembly.kernels import activation
+
+NAMED = "kernels-"
+
+
+def test_machine_code_lives_in_a_folder_named_after_the_sources(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    folder = kernels.cache_directory()
+    assert folder.is_dir()
+    assert folder.is_relative_to(tmp_path)
+    assert folder.name.startswith(NAMED)
+    assert kernels.cache_directory() == folder
+    monkeypatch.setattr(kernels.np, "__version__", "0.0")
+    assert kernels.cache_directory() != folder
+
+
+def test_an_edited_helper_gives_another_folder(monkeypatch, tmp_path):
+    """numba stamps a kernel with its own file only: an edit of a helper in another file must not leave old code."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    package = tmp_path / "kernels"
+    package.mkdir()
+    (package / "helper.py").write_text("a = 1\n")
+    monkeypatch.setattr(kernels, "__file__", str(package / "__init__.py"))
+    before = kernels.cache_directory()
+    (package / "helper.py").write_text("a = 2\n")
+    assert kernels.cache_directory() != before
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
+    assert kernels.cache_directory().is_relative_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
+    monkeypatch.setattr(kernels.tempfile, "mkdtemp", lambda prefix: str(tmp_path / prefix))
+    assert kernels.cache_directory() == tmp_path / "assembly-"
+
+
+@pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="nothing is compiled with NUMBA_DISABLE_JIT"
+)
+def test_kernels_are_compiled_once_for_all_processes(tmp_path):
+    code = (
+        "import assembly as am; from assembly import kernels; print(kernels.is_compiled());"
+        "am.mlp(2, [3])([1.0, 2.0]); print(kernels.is_compiled());"
+        "from assembly.kernels import activation; print(sum(activation.activate.stats.cache_hits.values()))"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def run() -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.split()
+
+    assert run() == ["False", "True", "0"]
+    assert run() == ["True", "True", "1"]
+
+
+def test_codes_of_names():
+    assert activation.codes_of(("tanh", "relu", "tanh")).tolist() == [activation.TANH, activation.RELU, activation.TANH]
+    assert [activation.code_of(name) for name in activation.NAMES] == list(range(len(activation.NAMES)))

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import assembly as am
+import cases
+import contracts
+import naive
+import strategies
+from assembly.errors import NonFiniteError, ShapeError
+
+everywhere = pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
+
+
+@everywhere
+def test_is_the_jacobian_times_its_transpose(case):
+    X = [case.x(), case.x("other")]
+    contracts.check_tangent_kernel(case.assembly(), case.network(), X)
+
+
+@everywhere
+def test_between_two_sets_of_inputs(case):
+    X, Z = [case.x(), case.x("b")], [case.x("c"), case.x("d"), case.x()]
+    contracts.check_tangent_kernel(case.assembly(), case.network(), X, Z)
+
+
+@everywhere
+def test_is_symmetric_and_non_negative(case):
+    net = case.assembly()
+    X = np.array([case.x(str(i)) for i in range(4)])
+    kernel = net.tangent_kernel(X)
+    if net.n_outputs > 1:
+        np.testing.assert_allclose(kernel, kernel.transpose(1, 0, 3, 2), rtol=1e-10, atol=1e-13)
+        kernel = kernel.transpose(0, 2, 1, 3).reshape(4 * net.n_outputs, -1)
+    scale = np.abs(kernel).max()
+    assert np.abs(kernel - kernel.T).max() < contracts.rounding(net, 1e-14, 1e-5) * scale
+    assert np.linalg.eigvalsh(kernel).min() > -contracts.rounding(net, 1e-14, 1e-5) * scale
+
+
+@strategies.QUICK
+@given(graph=strategies.graphs(), data=st.data())
+def test_any_graph(graph, data):
+    inputs, neurons = graph
+    net, (network, _) = am.from_neurons(inputs, neurons), naive.from_neurons(inputs, neurons)
+    x, z = data.draw(strategies.samples(len(inputs))), data.draw(strategies.samples(len(inputs)))
+    left, right = naive.jacobian(network, net.parameters, x), naive.jacobian(network, net.parameters, z)
+    wanted = left @ right.T
+    found = net.tangent_kernel([x], [z])
+    found = found[0, 0] if net.n_outputs > 1 else found
+    assert np.abs(found - wanted).max() < 1e-11
+
+
+def test_diagonal_is_the_squared_gradient_on_a_wide_network():
+    net, X = am.mlp(10, [300, 200], seed=0), np.random.default_rng(0).normal(size=(5, 10))
+    kernel = net.tangent_kernel(X)
+    J = np.array([net.gradient(x) for x in X])
+    np.testing.assert_allclose(kernel, J @ J.T, rtol=1e-11)
+
+
+def test_order_of_the_axes_of_several_outputs():
+    net = am.mlp(2, [3], n_outputs=2, output_activation="tanh", seed=0)
+    X, Z = np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([[0.3, 0.3]])
+    kernel = net.tangent_kernel(X, Z)
+    for i in range(2):
+        for k in range(2):
+            for j in range(2):
+                wanted = net.gradient(X[i], output=k) @ net.gradient(Z[0], output=j)
+                assert kernel[i, 0, k, j] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_errors():
+    net = am.mlp(2, [3])
+    with pytest.raises(ShapeError, match=r"'Z' argument must have shape \(2,\) or \(n, 2\)\. Got shape \(1, 3\)"):
+        net.tangent_kernel([[1.0, 2.0]], [[1.0, 2.0, 3.0]])
+    with pytest.raises(NonFiniteError, match=r"'X' argument must be finite\. Got nan at index \(0, 1\)"):
+        net.tangent_kernel([[1.0, np.nan]])
