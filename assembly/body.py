@@ -28,8 +28,6 @@ class Body:
     weights : list of ndarray
         Flat weights of every trainable connection, in order.
     dtype : dtype
-    selection : ndarray of int64 or None
-        The parameters of the program that belong to the sub-model, if not all.
     """
 
     def __init__(
@@ -37,10 +35,8 @@ class Body:
         graph: Graph,
         weights: list[NDArray[Any]],
         dtype: np.dtype[Any],
-        selection: NDArray[np.int64] | None = None,
     ) -> None:
         self.program = lower(graph, dtype)
-        self.selection = selection
         flat = iter(weights)
         self.weights = [
             block.weights(np.empty(0)) if block.parameters is None else next(flat).reshape(block.shape)
@@ -89,16 +85,15 @@ class Body:
         return output
 
     def gradient(self, x: ArrayLike, output: int) -> NDArray[Any]:
-        """Return the gradient of one output in the selected parameters."""
-        whole = gradient(self.at(self.sample(x)), 0, self.output(output))
-        return whole if self.selection is None else whole[self.selection]
+        """Return the gradient of one output in the parameters."""
+        return gradient(self.at(self.sample(x)), 0, self.output(output))
 
     def hessian(self, x: ArrayLike, output: int) -> Hessian:
-        """Return the Hessian of one output in the selected parameters."""
+        """Return the Hessian of one output in the parameters."""
         from assembly.calculus.hessian import Hessian
         from assembly.calculus.node_space import NodeSpaceHessian
 
-        return Hessian(NodeSpaceHessian(self.at(self.sample(x)), 0, self.output(output)), self.selection)
+        return Hessian(NodeSpaceHessian(self.at(self.sample(x)), 0, self.output(output)))
 
 
 def squeezed(values: NDArray[Any], X: ArrayLike) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from assembly.body import Body, squeezed
 from assembly.calculus.gram import neuron_gram
 from assembly.calculus.shares import contributions, shares
+from assembly.graph.connections import Edges
 from assembly.graph.description import CONSTANT, Graph
 
 if TYPE_CHECKING:
@@ -204,15 +205,14 @@ class Neuron:
         origins = self._restricted[1]
         if not origins:
             return np.zeros(0, dtype=np.int64)
-        index = np.concatenate([np.arange(origin.start, origin.stop) for origin in origins])
-        selection = self._sub_model.selection
-        return index if selection is None else index[selection]
+        return np.concatenate(
+            [np.arange(edges.start, edges.stop) if isinstance(edges, slice) else edges for edges in origins]
+        )
 
     @property
     def n_parameters(self) -> int:
         """Number of its parameters."""
-        selection = self._sub_model.selection
-        return self._sub_model.program.n_parameters if selection is None else len(selection)
+        return self._restricted[0].n_parameters
 
     @property
     def parameters(self) -> NDArray[Any]:
@@ -258,7 +258,7 @@ class Neuron:
         )
 
     @cached_property
-    def _restricted(self) -> tuple[Graph, tuple[slice, ...]]:
+    def _restricted(self) -> tuple[Graph, tuple[Edges, ...]]:
         graph, origins = self._assembly.graph.restrict([(self.group, self.position)])
         if self._linear and not self._assembly.graph.groups[self.group].is_given:
             graph = graph.with_linear(*graph.outputs[0])
@@ -267,9 +267,7 @@ class Neuron:
     @cached_property
     def _sub_model(self) -> Body:
         graph, origins = self._restricted
-        mine = graph.ancestor_edges()
-        selection = None if mine.all() else np.flatnonzero(mine)
-        return Body(graph, [self._assembly.parameters[origin] for origin in origins], self.dtype, selection)
+        return Body(graph, [self._assembly.parameters[edges] for edges in origins], self.dtype)
 
     def _edges(self) -> Iterator[tuple[NDArray[Any], float, bool]]:
         """Weights, factor and whether it is a bias, for every connection into the neuron."""

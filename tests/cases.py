@@ -205,16 +205,16 @@ def _shared_part(trainable: bool) -> Case:
 
 
 def _neurons_as_parts() -> Case:
-    """Neighbouring neurons of two layers, the input, and a pre-activation."""
+    """Neurons of two layers with one between them that is no part, an input, and a pre-activation."""
 
     def build() -> am.Assembly:
         net = am.mlp(3, [4, 3], "tanh", seed=4)
         inputs, first, second = (layer.neurons for layer in net.layers[:3])
-        return am.Assembly([second[1].pre, second[2], first[0], inputs[1]], [1, 2, -1, 3])
+        return am.Assembly([second[0].pre, second[2], first[0], inputs[1]], [1, 2, -1, 3])
 
     def twin(net: am.Assembly) -> naive.Network:
-        names = ["n2.1", "n2.2", "n1.0"]
-        owner = naive.restricted(naive.linear_at(_plain([3, 4, 3, 1], "tanh"), "n2.1"), names)[0]
+        names = ["n2.0", "n2.2", "n1.0"]
+        owner = naive.restricted(naive.linear_at(_plain([3, 4, 3, 1], "tanh"), "n2.0"), names)[0]
         return naive.assembled([owner], [(0, name) for name in [*names, "n0.1"]], 2.0, [1, 2, -1, 3])
 
     return Case("neurons-as-parts", build, twin)

@@ -6,12 +6,12 @@ import sys
 import time
 
 import pytest
-from study_cases import N_POINTS, TESTS, start, write_study
 from typer.testing import CliRunner
 
 import assembly
 from assembly import activations, cli, data
 from assembly.study.specification import load
+from study_cases import N_POINTS, TESTS, start, write_study
 
 HEAVY = (
     "numba",

@@ -4,12 +4,12 @@ import time
 
 import numpy as np
 import pytest
-import study_points
-from study_cases import STUDY
 
+import study_points
 from assembly.errors import ArgumentError, ResourceError
 from assembly.study import design, engine
 from assembly.study.specification import parse
+from study_cases import STUDY
 
 POINTS = design.points(parse(STUDY), "print")
 INPUTS = np.random.default_rng(0).standard_normal((2, 6))

@@ -97,15 +97,21 @@ def test_in_edges_rows_and_columns_describe_the_same_edges(case):
             targets[row] = True
             connection.mark(targets, marked)
             assert set(np.flatnonzero(marked)) == {int(source) for source in sources}
-            alone, origin = connection.rows(row, row + 1)
+            alone, origin = connection.take(np.array([row]))
             np.testing.assert_array_equal(alone.in_edges(0)[0], sources)
             assert origin == where
             assert alone.factor == connection.factor[row : row + 1]
             if connection.values is not None:
                 np.testing.assert_array_equal(alone.values, connection.values[where])
         assert len(edges) == connection.n_edges
-        start, stop = connection.source_range()
-        assert {source for _, source in edges} <= set(range(start, stop))
+        ends = np.unique([0, connection.n_target - 1])
+        apart, origin = connection.take(ends)
+        whole = np.arange(connection.n_edges)[origin]
+        for new, row in enumerate(ends):
+            np.testing.assert_array_equal(apart.in_edges(new)[0], connection.in_edges(int(row))[0])
+            np.testing.assert_array_equal(
+                whole[apart.in_edges(new)[1]], np.arange(*connection.in_edges(int(row))[1].indices(10**9))
+            )
 
 
 @pytest.mark.parametrize("case", cases.NAMED, ids=str)
@@ -116,6 +122,19 @@ def test_groups_stand_in_topological_order_and_layers_hold_every_neuron(case):
     degrees = [n.in_degree for layer in case.assembly().layers[2:] for n in layer.neurons]
     if degrees:
         assert graph.width == min(degrees)
+
+
+def test_restriction_to_neurons_apart_leaves_out_those_between():
+    net = am.mlp(3, [6], seed=0)
+    graph, origins = net.graph.restrict([(1, 5), (1, 0)])
+    assert graph.n_parameters == 6
+    assert graph.outputs == ((1, 1), (1, 0))
+    np.testing.assert_array_equal(origins[0], [0, 1, 2, 15, 16, 17])
+    first, last = net.layers[1].neurons[0], net.layers[1].neurons[5]
+    x = [1.0, -0.5, 2.0]
+    both = am.Assembly([last, first], [2.0, -1.0])
+    assert both.n_parameters == 6
+    assert both(x) == pytest.approx((2.0 * last(x) - first(x)) / np.sqrt(2.0), rel=1e-14)
 
 
 def test_restriction_keeps_what_a_neuron_needs_and_no_more():

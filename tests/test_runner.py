@@ -7,15 +7,15 @@ import sqlite3
 import time
 
 import pytest
-import study_points
-from study_cases import N_POINTS, STUDY, start, write_study
 
 import assembly
+import study_points
 from assembly import kernels
 from assembly.errors import ArgumentError, DataError, ResourceError, ResultsError
 from assembly.study import design, runner, store
 from assembly.study.runner import Progress, check_memory, run_study
 from assembly.study.specification import load, override
+from study_cases import N_POINTS, STUDY, start, write_study
 
 
 @pytest.fixture

@@ -113,7 +113,11 @@ def test_every_named_study_loads_and_has_a_title():
         ('["m", "m"]', '["m"]\nbuilder = "bottleneck"', "must hold a fixed layer width for a bottleneck"),
         ('["m", "m"]', '["m"]\nbias = 1', "the 'architectures[0].bias' key must be true or false. Got 1."),
         ('["m", "m"]', '["m"]\ngamma = -0.5', "must be a number of at least 0. Got -0.5."),
-        ('["m", "m"]', '["m"]\nparametrization = "mean-field"\ngamma = 0.7', "must be 1, or left out, with parametrization"),
+        (
+            '["m", "m"]',
+            '["m"]\nparametrization = "mean-field"\ngamma = 0.7',
+            "must be 1, or left out, with parametrization",
+        ),
         ('["m", "m"]', '["m"]\ngamma = nan', "Got nan."),
         ('["m", "m"]', '["m"]\ndtype = "float16"', "must be one of float64, float32. Got 'float16'."),
         ('label = "network"', 'label = "a b"', "must be letters, digits"),

@@ -9,12 +9,12 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from study_cases import STUDY
 
 from assembly.errors import ArgumentError, ResultsError
 from assembly.study import design, store
 from assembly.study.specification import load, override, parse
 from assembly.study.store import Store, csv_text, is_on_network, write_atomically
+from study_cases import STUDY
 
 SMALL = parse(STUDY)
 POINTS = design.points(SMALL, "print")

@@ -33,19 +33,14 @@ class Hessian(LinearOperator):
         The maps Z, M and N.
     """
 
-    def __init__(self, node_space: NodeSpaceHessian, selection: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, node_space: NodeSpaceHessian) -> None:
         self.node_space = node_space
-        self._selection = selection
-        n = node_space.program.n_parameters if selection is None else len(selection)
+        n = node_space.program.n_parameters
         super().__init__(dtype=node_space.dtype, shape=(n, n))  # type: ignore[call-arg, unused-ignore]
 
     def _matvec(self, v: NDArray[Any]) -> NDArray[Any]:
         direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
-        if self._selection is None:
-            return self.node_space.apply(direction)
-        whole = np.zeros(self.node_space.program.n_parameters, self.dtype)
-        whole[self._selection] = direction
-        return self.node_space.apply(whole)[self._selection]
+        return self.node_space.apply(direction)
 
     def _adjoint(self) -> Hessian:
         return self
@@ -58,7 +53,7 @@ class Hessian(LinearOperator):
         tol : float
             Residual ``|H v - lambda v| / |lambda|`` to reach; the error of the norm is of the order of its square.
         max_steps : int
-            Applications of the Hessian at most.
+            Lanczos steps at most; each residual takes one application more.
         seed : int
             Of the random start.
 
@@ -107,8 +102,7 @@ class Hessian(LinearOperator):
         """
         pairs = self._pairs(self._check_k(k), tol, max_steps, seed)
         np.asarray(Estimate(pairs.values, pairs.residuals, pairs.converged, pairs.n_steps))
-        rows = np.stack([self.node_space.Z_transposed(vector) for vector in pairs.coordinates])
-        return rows if self._selection is None else rows[:, self._selection]
+        return np.stack([self.node_space.Z_transposed(vector) for vector in pairs.coordinates])
 
     def top_pair(self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> tuple[Estimate, NDArray[Any]]:
         """Return the eigenvalue of largest magnitude, signed, and its unit vector in node coordinates (s, t)."""
@@ -123,7 +117,7 @@ class Hessian(LinearOperator):
         draws n_parameters random numbers once; the iteration stays in node space.
         """
         probes, steps = check_count("n_probes", n_probes), check_count("n_steps", n_steps)
-        return spectrum(self.node_space, self._selection, probes, steps, seed)
+        return spectrum(self.node_space, probes, steps, seed)
 
     def _check_k(self, k: int) -> int:
         if check_count("k", k) > self.shape[0]:

@@ -137,7 +137,7 @@ def extreme_eigenpairs(
     tol : float
         Stop when the residuals of all k, relative to the largest magnitude, are at most this.
     max_steps : int
-        Applications of `operator` at most.
+        Lanczos steps at most; each residual takes one application more.
     basis_size : int
         Vectors kept before a thick restart, more than 2 k + 2.
 

@@ -50,19 +50,14 @@ class Spectrum:
         return np.asarray(bumps @ self.counts, dtype=np.float64)
 
 
-def spectrum(
-    hessian: NodeSpaceHessian, selection: NDArray[np.int64] | None, n_probes: int, n_steps: int, seed: int
-) -> Spectrum:
-    """Return the spectrum: closed form for one hidden layer, dense for small networks, else estimated.
-
-    `selection` holds the parameters of a sub-model that owns a part of those of its program.
-    """
-    n_parameters = hessian.program.n_parameters if selection is None else len(selection)
+def spectrum(hessian: NodeSpaceHessian, n_probes: int, n_steps: int, seed: int) -> Spectrum:
+    """Return the spectrum: closed form for one hidden layer, dense for small networks, else estimated."""
+    n_parameters = hessian.program.n_parameters
     if one_hidden_layer.applies_to(hessian):
         return _exact(one_hidden_layer.eigenvalues(hessian)[0], n_parameters)
     if hessian.size <= dense.LARGEST_SIZE and hessian.dtype == np.float64:
         return _exact(dense.eigenpairs(hessian)[0], n_parameters)
-    probes = [_quadrature(hessian, selection, n_steps, generator(seed, "spectrum", probe)) for probe in range(n_probes)]
+    probes = [_quadrature(hessian, n_steps, generator(seed, "spectrum", probe)) for probe in range(n_probes)]
     traces = [float(counts @ values) for values, counts in probes]
     values = np.concatenate([values for values, _ in probes])
     counts = np.concatenate([counts for _, counts in probes]) / n_probes
@@ -81,18 +76,14 @@ def _exact(values: NDArray[np.float64], n_parameters: int) -> Spectrum:
 
 
 def _quadrature(
-    hessian: NodeSpaceHessian, selection: NDArray[np.int64] | None, n_steps: int, rng: np.random.Generator
+    hessian: NodeSpaceHessian, n_steps: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Quadrature nodes and counts of one probe v, projected to the range of Z^T: c = N^+ Z v.
 
     v is uniform on the sphere of radius sqrt(n_parameters), so that no projection counts more than n_parameters.
     """
-    n = hessian.program.n_parameters
-    probe = rng.standard_normal(n if selection is None else len(selection), dtype=hessian.dtype.type)
+    probe = rng.standard_normal(hessian.program.n_parameters, dtype=hessian.dtype.type)
     probe *= np.sqrt(len(probe)) / np.linalg.norm(probe)
-    if selection is not None:
-        chosen, probe = probe, np.zeros(n, hessian.dtype)
-        probe[selection] = chosen
     start = _solve_gram(hessian, hessian.Z(probe))
     return quadrature(hessian.M, hessian.N, start, n_steps)
 

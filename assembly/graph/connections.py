@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+Edges = slice | NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class Dense:
@@ -52,18 +54,18 @@ class Dense:
         """Mark the sources of every marked target."""
         sources |= targets.any()
 
-    def rows(self, start: int, stop: int) -> tuple[Dense, slice]:
-        """Return the connection into targets start..stop-1 alone, and where its weights stand in this one."""
-        origin = slice(start * self.n_source, stop * self.n_source)
-        values = None if self.values is None else self.values[origin]
-        return replace(self, n_target=stop - start, factor=self.factor[start:stop], values=values), origin
+    def take(self, targets: NDArray[np.int64]) -> tuple[Dense, Edges]:
+        """Return the connection into some targets alone, and where its edges stand in this one."""
+        edges: Edges
+        if _are_neighbours(targets):
+            edges = slice(int(targets[0]) * self.n_source, (int(targets[-1]) + 1) * self.n_source)
+        else:
+            edges = (targets[:, None] * self.n_source + np.arange(self.n_source)).ravel()
+        values = None if self.values is None else self.values[edges]
+        return replace(self, n_target=len(targets), factor=self.factor[targets], values=values), edges
 
-    def source_range(self) -> tuple[int, int]:
-        """Return the first and one past the last source in use."""
-        return 0, self.n_source
-
-    def columns(self, start: int, stop: int) -> Dense:
-        """Return the connection with its sources renumbered from `start`: a dense one uses them all."""
+    def among(self, sources: NDArray[np.bool_]) -> Dense:
+        """Return the connection with only the marked sources, which must be those in use: here all."""
         return self
 
 
@@ -108,30 +110,36 @@ class Sparse:
         """Mark the sources of every marked target."""
         sources[self.indices[np.repeat(targets, self.in_degrees())]] = True
 
-    def rows(self, start: int, stop: int) -> tuple[Sparse, slice]:
-        """Return the connection into targets start..stop-1 alone, and where its weights stand in this one."""
-        origin = slice(int(self.indptr[start]), int(self.indptr[stop]))
-        return (
-            replace(
-                self,
-                n_target=stop - start,
-                factor=self.factor[start:stop],
-                indptr=self.indptr[start : stop + 1] - self.indptr[start],
-                indices=self.indices[origin],
-                values=None if self.values is None else self.values[origin],
-            ),
-            origin,
+    def take(self, targets: NDArray[np.int64]) -> tuple[Sparse, Edges]:
+        """Return the connection into some targets alone, and where its edges stand in this one."""
+        lengths = self.in_degrees()[targets]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        edges: Edges
+        if _are_neighbours(targets):
+            edges = slice(int(self.indptr[targets[0]]), int(self.indptr[targets[-1] + 1]))
+        else:
+            edges = np.repeat(self.indptr[targets] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        values = None if self.values is None else self.values[edges]
+        taken = replace(
+            self,
+            n_target=len(targets),
+            factor=self.factor[targets],
+            indptr=indptr,
+            indices=self.indices[edges],
+            values=values,
         )
+        return taken, edges
 
-    def source_range(self) -> tuple[int, int]:
-        """Return the first and one past the last source in use."""
-        if self.n_edges == 0:
-            return 0, 0
-        return int(self.indices.min()), int(self.indices.max()) + 1
-
-    def columns(self, start: int, stop: int) -> Sparse:
-        """Return the connection with its sources renumbered from `start`."""
-        return replace(self, n_source=stop - start, indices=self.indices - np.int32(start))
+    def among(self, sources: NDArray[np.bool_]) -> Sparse:
+        """Return the connection with only the marked sources, which must be those in use, renumbered."""
+        if sources.all():
+            return self
+        new = (np.cumsum(sources) - 1).astype(np.int32)
+        return replace(self, n_source=int(sources.sum()), indices=new[self.indices])
 
 
 Connection = Dense | Sparse
+
+
+def _are_neighbours(targets: NDArray[np.int64]) -> bool:
+    return len(targets) > 0 and int(targets[-1]) - int(targets[0]) == len(targets) - 1

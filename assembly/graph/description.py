@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.errors import GraphError
-from assembly.graph.connections import Connection
+from assembly.graph.connections import Connection, Edges
 
 INPUT, CONSTANT = "input", "constant"
 
@@ -39,10 +39,11 @@ class Group:
         """Return the activation function of each neuron."""
         return self.activation if isinstance(self.activation, tuple) else (self.activation,) * self.size
 
-    def part(self, start: int, stop: int) -> Group:
-        """Return neurons start..stop-1 as a group."""
-        names = self.activation[start:stop] if isinstance(self.activation, tuple) else self.activation
-        return Group(stop - start, names)
+    def part(self, neurons: NDArray[np.int64]) -> Group:
+        """Return some of the neurons as a group."""
+        if isinstance(self.activation, tuple):
+            return Group(len(neurons), tuple(self.activation[neuron] for neuron in neurons))
+        return Group(len(neurons), self.activation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +122,10 @@ class Graph:
         deep = [g for g, level in enumerate(self.levels) if level >= 2] or [group for group, _ in self.outputs]
         return min(int(self.in_degrees(group).min()) for group in deep)
 
-    def restrict(self, nodes: Sequence[tuple[int, int]]) -> tuple[Graph, tuple[slice, ...]]:
+    def restrict(self, nodes: Sequence[tuple[int, int]]) -> tuple[Graph, tuple[Edges, ...]]:
         """Return the graph below the given neurons, which become its outputs.
 
-        In every group the range from the first to the last neuron needed is kept, so that weights stay contiguous
-        blocks of the whole and nothing is copied. The inputs and the constant are kept as they are.
+        Only their ancestors stay, and only edges between those; the inputs and the constant are kept as they are.
 
         Parameters
         ----------
@@ -135,40 +135,36 @@ class Graph:
         Returns
         -------
         graph : Graph
-        origins : tuple of slice
-            For every trainable connection of the new graph, where its weights stand among the parameters of this one.
+        origins : tuple of slice or ndarray of int64
+            For every trainable connection of the new graph, where its weights stand among the parameters of this one: a
+            slice where they are neighbours, so that the weights of dense layers are shared and not copied.
         """
-        hull = {g: (0, group.size) for g, group in enumerate(self.groups) if group.is_given}
+        needed = [np.full(group.size, group.is_given) for group in self.groups]
         for group, position in nodes:
-            start, stop = hull.get(group, (position, position + 1))
-            hull[group] = (min(start, position), max(stop, position + 1))
-        pieces: list[tuple[int, Connection, slice | None]] = []
+            needed[group][position] = True
+        pieces: list[tuple[int, Connection, Edges]] = []
         for group in reversed(range(len(self.groups))):
-            if group not in hull or self.groups[group].is_given:
-                continue
             for position in self.incoming[group]:
-                piece, within = self.connections[position].rows(*hull[group])
-                if piece.n_edges == 0:
-                    continue
-                start, stop = piece.source_range()
-                if not self.groups[piece.source].is_given:
-                    known = hull.get(piece.source, (start, stop))
-                    hull[piece.source] = (min(known[0], start), max(known[1], stop))
-                offset = self.offsets[position]
-                origin = None if offset is None else slice(offset + within.start, offset + within.stop)
-                pieces.append((position, piece, origin))
-        kept = sorted(hull)
-        renumbered = {old: new for new, old in enumerate(kept)}
+                connection = self.connections[position]
+                connection.mark(needed[group], needed[connection.source])
+                piece, edges = connection.take(np.flatnonzero(needed[group]))
+                if piece.n_edges > 0:
+                    pieces.append((position, piece, edges))
         pieces.sort(key=lambda entry: entry[0])
+        kept = [group for group in range(len(self.groups)) if needed[group].any()]
+        renumbered = {old: new for new, old in enumerate(kept)}
         connections = tuple(
-            replace(
-                piece.columns(*hull[piece.source]), source=renumbered[piece.source], target=renumbered[piece.target]
-            )
+            replace(piece.among(needed[piece.source]), source=renumbered[piece.source], target=renumbered[piece.target])
             for _, piece, _ in pieces
         )
-        groups = tuple(self.groups[old].part(*hull[old]) for old in kept)
-        outputs = tuple((renumbered[group], position - hull[group][0]) for group, position in nodes)
-        return Graph(groups, connections, outputs), tuple(origin for _, _, origin in pieces if origin is not None)
+        groups = tuple(self.groups[old].part(np.flatnonzero(needed[old])) for old in kept)
+        outputs = tuple((renumbered[group], int(needed[group][:position].sum())) for group, position in nodes)
+        origins = tuple(
+            slice(offset + edges.start, offset + edges.stop) if isinstance(edges, slice) else offset + edges
+            for position, _, edges in pieces
+            if (offset := self.offsets[position]) is not None
+        )
+        return Graph(groups, connections, outputs), origins
 
     def with_linear(self, group: int, position: int) -> Graph:
         """Return the graph with the activation function of one neuron, which must feed no other, set to the identity.
@@ -192,18 +188,3 @@ class Graph:
         changed = Group(len(names), names[0] if len(set(names)) == 1 else tuple(names))
         groups = (*self.groups[:group], changed, *self.groups[group + 1 :])
         return Graph(groups, self.connections, self.outputs)
-
-    def ancestor_edges(self) -> NDArray[np.bool_]:
-        """Return, for every parameter, whether its edge lies on a path to an output."""
-        needed = [np.zeros(group.size, dtype=bool) for group in self.groups]
-        for group, position in self.outputs:
-            needed[group][position] = True
-        on_path = np.zeros(self.n_parameters, dtype=bool)
-        for group in reversed(range(len(self.groups))):
-            for position in self.incoming[group]:
-                connection, offset = self.connections[position], self.offsets[position]
-                connection.mark(needed[group], needed[connection.source])
-                if offset is not None:
-                    mask = np.repeat(needed[group], connection.in_degrees())
-                    on_path[offset : offset + connection.n_edges] = mask
-        return on_path

@@ -14,6 +14,7 @@ IDENTITY, TANH, ERF, SIGMOID, SOFTPLUS, GELU, SWISH, RELU, SIN, COS, QUADRATIC =
 
 TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+FAR = 1e4  # beyond this square exp(-z^2 / 2) is 0 in double precision
 ONE_OVER_ROOT_TWO = 1.0 / math.sqrt(2.0)
 
 
@@ -40,8 +41,9 @@ def jet(code, z):
         first = c * c
         return t, first, -2.0 * t * first, first * (6.0 * t * t - 2.0)
     if code == ERF:
-        first = TWO_OVER_ROOT_PI * math.exp(-z * z)
-        return math.erf(z), first, -2.0 * z * first, (4.0 * z * z - 2.0) * first
+        square = min(z * z, FAR)
+        first = TWO_OVER_ROOT_PI * math.exp(-square)
+        return math.erf(z), first, -2.0 * z * first, (4.0 * square - 2.0) * first
     if code == SIGMOID:
         return sigmoid_jet(z)
     if code == SOFTPLUS:
@@ -49,8 +51,9 @@ def jet(code, z):
         return max(z, 0.0) + math.log1p(math.exp(-abs(z))), s, first, second
     if code == GELU:
         cdf = 0.5 * math.erfc(-z * ONE_OVER_ROOT_TWO)
-        pdf = ONE_OVER_ROOT_TWO_PI * math.exp(-0.5 * z * z)
-        return z * cdf, cdf + z * pdf, pdf * (2.0 - z * z), pdf * z * (z * z - 4.0)
+        square = min(z * z, FAR)
+        pdf = ONE_OVER_ROOT_TWO_PI * math.exp(-0.5 * square)
+        return z * cdf, cdf + z * pdf, pdf * (2.0 - square), pdf * z * (square - 4.0)
     if code == SWISH:
         s, first, second, third = sigmoid_jet(z)
         return z * s, s + z * first, 2.0 * first + z * second, 3.0 * second + z * third

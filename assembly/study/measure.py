@@ -100,7 +100,8 @@ def _random_direction(net: Assembly, point: Point) -> NDArray[Any]:
     """One unit direction per network, the same at all its inputs."""
     rng = generator(point.seed, "direction", point.architecture, point.width)
     direction = rng.standard_normal(net.n_parameters, dtype=net.dtype.type)
-    return direction / net.dtype.type(np.linalg.norm(direction))
+    direction /= net.dtype.type(np.linalg.norm(direction))
+    return direction
 
 
 def _kernel_summary(net: Assembly, inputs: NDArray[Any]) -> dict[str, float]:
