@@ -92,6 +92,9 @@ def main() -> None:
     app()
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM: stop as after Ctrl-C."""
 
@@ -107,10 +110,12 @@ def _console(*, stderr: bool = False) -> Console:
 def _polite(resume: str = "") -> Iterator[None]:
     """Turn errors into one line and an exit code; `resume` is said after Ctrl-C."""
 
-    def terminate(*_: object) -> None:
-        raise _Terminated
+    def stop(number: int, _: object) -> None:
+        for one in _STOPPING:  # once is enough: from here on everything is put in order, and nothing may cut that short
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
         yield
     except AssemblyError as error:
@@ -118,13 +123,12 @@ def _polite(resume: str = "") -> Iterator[None]:
             print(f"error: {line}", file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing left to stop
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print(f"stopped.{f' {resume}' if resume else ''}", file=sys.stderr)
         raise typer.Exit(143 if isinstance(error, _Terminated) else 130) from None
     finally:
-        if signal.getsignal(signal.SIGTERM) is terminate:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            if signal.getsignal(number) is stop:
+                signal.signal(number, handler)
 
 
 def _show_version(value: bool) -> None:
