@@ -22,7 +22,8 @@ class Estimate:
         The answer, one number or several.
     residual : float or ndarray
         Same shape as `value`: the norm of ``H v - value * v`` for a unit vector v, relative to the largest
-        magnitude found; 0 where the answer is exact. Some eigenvalue lies within residual of the value.
+        magnitude found; 0 where the answer is exact. Some eigenvalue lies within residual times that magnitude of
+        the value.
     converged : bool
         True if every residual is at most the tolerance asked for.
     n_steps : int

@@ -46,7 +46,8 @@ class LinearizedModel:
         ShapeError, NonFiniteError
             If `w` is not a finite vector of n_parameters numbers.
         """
-        return LinearizedModel(self._origin, check_vector("w", w, self._origin.n_parameters, self._origin.dtype))
+        checked = check_vector("w", w, self._origin.n_parameters, self._origin.dtype)
+        return LinearizedModel(self._origin, checked.copy())
 
     def __call__(self, X: ArrayLike) -> Any:
         """Return f_lin at one sample or a batch, shaped like the output of the assembly."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from assembly.body import Body, squeezed
 from assembly.calculus.gram import neuron_gram
 from assembly.calculus.shares import contributions, shares
+from assembly.errors import ArgumentError
 from assembly.graph.connections import Edges
 from assembly.graph.description import CONSTANT, Graph
 
@@ -239,9 +240,18 @@ class Neuron:
         """Return its shares of one output within its layer: "value", "gradient" and "adjoint", each in [0, 1].
 
         The formulas stand in `assembly.calculus.shares`; NaN where nothing in the layer contributes.
+
+        Raises
+        ------
+        ArgumentError
+            If the neuron is an input, or there is no such output.
         """
         from assembly.calculus.node_space import NodeSpaceHessian
 
+        if self.layer == 0:
+            raise ArgumentError(
+                "An input has no share: it is given, and has no in-edges. Take a neuron of a layer above."
+            )
         body = self._assembly._body
         evaluation = body.at(body.sample(x))
         space = NodeSpaceHessian(evaluation, 0, body.output(output))

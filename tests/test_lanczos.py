@@ -17,9 +17,14 @@ def diagonal(values):
     return lambda v: np.asarray(values) * v
 
 
-def run(operator, gram, n, k=1, tol=1e-10, max_steps=500, basis_size=60, seed=0):
+def diagonal_of(gram, n):
+    return np.array([gram(row)[i] for i, row in enumerate(np.eye(n))])
+
+
+def run(operator, gram, n, k=1, tol=1e-10, max_steps=500, basis_size=60, seed=0, own=None):
     start = np.random.default_rng(seed).normal(size=n)
-    return extreme_eigenpairs(operator, gram, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size)
+    own = diagonal_of(gram, n) if own is None else own
+    return extreme_eigenpairs(operator, gram, own, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size)
 
 
 def pair(n, seed, rank=None):
@@ -35,7 +40,7 @@ def test_agrees_with_the_closed_form_at_a_million_neurons():
     m, x, tol = 2**20, np.array([1.0, -0.5, 0.3, 0.8]), 1e-5
     net = am.mlp(4, [m], "tanh", seed=0)
     space = net.hessian(x).node_space
-    found = run(space.M, space.N, space.size, tol=tol, max_steps=200, basis_size=24)
+    found = run(space.M, space.N, space.size, own=space.diagonal(), tol=tol, max_steps=200, basis_size=24)
     w, v = net.parameters[: 4 * m].reshape(m, 4), net.parameters[4 * m :]
     t = np.tanh(w @ x / 2.0)
     slope = 1.0 - t * t
@@ -168,7 +173,9 @@ def test_float32_vectors_stay_float32():
         return m32 @ v
 
     start = np.random.default_rng(0).normal(size=60).astype(np.float32)
-    found = extreme_eigenpairs(operator, lambda v: gram32 @ v, start, k=1, tol=1e-4, max_steps=200, basis_size=30)
+    found = extreme_eigenpairs(
+        operator, lambda v: gram32 @ v, np.diag(gram32), start, k=1, tol=1e-4, max_steps=200, basis_size=30
+    )
     assert found.converged
     assert seen == {np.dtype(np.float32)}
     assert found.coordinates.dtype == np.float32
@@ -179,7 +186,7 @@ def test_float32_vectors_stay_float32():
 def test_gauss_quadrature_is_exact_for_moments_below_twice_its_steps(n_steps):
     m, gram, _, _ = pair(30, 7)
     start = np.random.default_rng(8).normal(size=30)
-    values, weights = quadrature(lambda v: m @ v, lambda v: gram @ v, start, n_steps)
+    values, weights = quadrature(lambda v: m @ v, lambda v: gram @ v, np.diag(gram), start, n_steps)
     assert len(values) == n_steps
     power, moments = start, []
     for _ in range(2 * n_steps + 1):
@@ -191,8 +198,36 @@ def test_gauss_quadrature_is_exact_for_moments_below_twice_its_steps(n_steps):
 
 
 def test_quadrature_stops_where_the_space_is_exhausted():
-    values, weights = quadrature(diagonal([2.0, 2.0, -1.0]), identity, np.array([1.0, 2.0, 3.0]), 10)
+    values, weights = quadrature(diagonal([2.0, 2.0, -1.0]), identity, np.ones(3), np.array([1.0, 2.0, 3.0]), 10)
     np.testing.assert_allclose(np.sort(values), [-1.0, 2.0], rtol=1e-12)
     np.testing.assert_allclose(weights[np.argsort(values)], [9.0, 5.0], rtol=1e-12)
-    nothing = quadrature(identity, np.zeros_like, np.ones(3), 4)
+    nothing = quadrature(identity, np.zeros_like, np.zeros(3), np.ones(3), 4)
     assert [len(array) for array in nothing] == [0, 0]
+
+
+@pytest.mark.parametrize("widths", [[1, 400], [300, 1, 300]])
+def test_noise_beyond_an_exhausted_space_is_no_new_direction(widths):
+    """The space is exhausted up to rounding long before 40 are found: every value must be one of the spectrum."""
+    H = am.mlp(3, widths, "relu", seed=1).hessian([1.0, -0.5, 0.3])
+    found = H.eigenvalues(k=40, tol=1e-9)
+    assert found.converged
+    exact = np.append(naive.eigenvalues(_dense(H)), 0.0)
+    scale = abs(exact[0])
+    assert abs(found.value[0]) == pytest.approx(scale, rel=1e-9)
+    assert np.abs(found.value[:, None] - exact).min(axis=1).max() < 1e-8 * scale
+    assert np.abs(exact[:, None] - found.value).min(axis=1).max() < 1e-8 * scale  # none is missing, copies apart
+
+
+def test_eigenvalues_that_were_not_reached_are_no_numbers():
+    found = am.mlp(4, [200, 200]).hessian([1.0, 2.0, 3.0, 4.0]).eigenvalues(k=6, max_steps=3)
+    assert not found.converged
+    assert np.isnan(found.value[3:]).all()
+    assert np.isinf(found.residual[3:]).all()
+
+
+def _dense(H):
+    """The Hessian on the range of Z^T, from an orthonormal basis of it: small, with all non-zero eigenvalues."""
+    rows = np.array([H.node_space.Z_transposed(unit) for unit in np.eye(H.node_space.size)])
+    _, sizes, basis = np.linalg.svd(rows, full_matrices=False)
+    basis = basis[sizes > 1e-10 * sizes[0]]
+    return basis @ np.array([H @ one for one in basis]).T

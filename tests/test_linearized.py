@@ -60,3 +60,12 @@ def test_errors():
         linear.with_parameters(np.zeros(8))
     with pytest.raises(NonFiniteError, match=r"'w' argument must be finite\. Got nan at index 2"):
         linear.with_parameters([0, 0, np.nan, 0, 0, 0, 0, 0, 0])
+
+
+def test_parameters_are_copied():
+    net = am.mlp(2, [3], seed=0)
+    w = np.array(net.parameters) + 0.1
+    moved = net.linearize().with_parameters(w)
+    before = moved([1.0, 2.0])
+    w += 5.0
+    assert moved([1.0, 2.0]) == before

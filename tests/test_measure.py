@@ -6,6 +6,9 @@ import math
 import numpy as np
 import pytest
 
+import assembly as am
+from assembly.diagnostics.dominance import dominance
+from assembly.diagnostics.linearity import kernel_change, remainder
 from assembly.study import design, measure
 from assembly.study.specification import columns, load, override
 
@@ -167,3 +170,38 @@ def own_weights(net, layer, i):
 
 def normalised(values):
     return np.array(values) / np.sum(values)
+
+
+@pytest.mark.filterwarnings("ignore:.*exactly 0")
+def test_a_network_dead_at_every_input_gives_no_number_and_no_error():
+    net = am.mlp(3, [2], "relu", seed=0).with_parameters([-1.0] * 6 + [1.0, 1.0])
+    X = np.ones((2, 3))
+    assert math.isnan(kernel_change(net, X, np.full(8, 8**-0.5), 1.0))
+    row = measure.measure(dead_point(), INPUTS)
+    assert math.isnan(row["kernel_change_top_eigenvector"])
+    assert math.isnan(row["hessian_over_gradient_squared"])
+    assert (row["hessian_norm"], row["gradient_norm"], row["kernel_norm"]) == (0.0, 0.0, 0.0)
+
+
+def dead_point():
+    """A ReLU bottleneck of one neuron that is 0 at both inputs: found by trying seeds in order."""
+    for seed in range(100):
+        point = dataclasses.replace(changed("bottleneck", activation="relu"), seed=seed)
+        net = measure.build(point, INPUTS.shape[1])
+        if not net.tangent_kernel(INPUTS).any():
+            return point
+    raise AssertionError("no dead network among 100")
+
+
+def test_remainders_of_several_outputs_are_refused():
+    net = am.mlp(2, [3], n_outputs=2)
+    with pytest.raises(am.errors.ArgumentError, match="one output"):
+        remainder(net, [1.0, 2.0], np.ones(net.n_parameters), 1.0)
+
+
+def test_an_output_in_the_midst_of_the_graph_is_no_hidden_neuron():
+    neurons = {"a": ("tanh", ["x"]), "b": ("tanh", ["x"]), "c": ("identity", ["a", "b"]), "d": ("identity", ["a", "c"])}
+    net = am.from_neurons(["x"], neurons, outputs=["c", "d"], seed=0)
+    found = dominance(net, [0.7], output=0)
+    assert [layer.layer for layer in found.layers] == [1]
+    assert found.q_infinity == pytest.approx(np.abs(net.layers[2].neurons[0].weights).max() / np.sqrt(2.0))

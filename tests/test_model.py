@@ -415,3 +415,8 @@ def test_from_graph_refuses_another_number_of_parameters():
     net = am.mlp(2, [3])
     with pytest.raises(ShapeError, match=r"'parameters' argument must have shape \(9,\)\. Got shape \(8,\)"):
         am.Assembly.from_graph(net.graph, np.zeros(8))
+
+
+def test_an_input_has_no_share():
+    with pytest.raises(am.errors.ArgumentError, match="An input has no share"):
+        am.mlp(2, [3]).layers[0].neurons[1].share([1.0, 2.0])

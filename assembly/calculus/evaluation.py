@@ -29,7 +29,7 @@ class Adjoints:
     Attributes
     ----------
     post : ndarray of shape (n_samples, n_nodes)
-        The adjoint ``df/da_v``.
+        The adjoint ``df/da_v``; left at 0 for the inputs and the constant, where nothing needs it.
     pre : ndarray of shape (n_samples, n_nodes)
         The pre-activation adjoint ``b_v = df/dz_v``.
     """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from assembly.calculus import dense, one_hidden_layer
-from assembly.calculus.lanczos import Eigenpairs, extreme_eigenpairs
+from assembly.calculus.lanczos import Eigenpairs, extreme_eigenpairs, relative_residuals
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.spectrum import Spectrum, spectrum
 from assembly.checks import check_count, check_number
@@ -24,8 +24,8 @@ BASIS_BYTES = 2**30  # fewer where they would take more memory than this
 class Hessian(LinearOperator):
     r"""Hessian of one output at one input in the parameters, exact: :math:`H = Z^T M Z`.
 
-    A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs four passes over the weights. Norm,
-    eigenvalues and spectrum run in node space, two passes per step, and hold no vector of n_parameters.
+    A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs five passes over as many
+    numbers. Norm, eigenvalues and spectrum run in node space, two passes per step, and hold no vector of n_parameters.
 
     Attributes
     ----------
@@ -39,6 +39,8 @@ class Hessian(LinearOperator):
         super().__init__(dtype=node_space.dtype, shape=(n, n))  # type: ignore[call-arg, unused-ignore]
 
     def _matvec(self, v: NDArray[Any]) -> NDArray[Any]:
+        if np.iscomplexobj(v):
+            raise ArgumentError("The Hessian acts on real vectors. Got complex numbers: apply it to both parts.")
         direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
         return self.node_space.apply(direction)
 
@@ -81,8 +83,9 @@ class Hessian(LinearOperator):
     def eigenvalues(self, k: int = 6, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> Estimate:
         """Return the k eigenvalues of largest magnitude, largest first, with a residual for each.
 
-        Below 600 node coordinates, and with one hidden layer, they are exact and repeated ones are repeated. Beyond, a
-        repeated eigenvalue is listed once.
+        Up to 600 node coordinates, and with one hidden layer, they come from dense linear algebra or a closed form and
+        repeated ones are repeated. Beyond, a repeated eigenvalue is listed at least once, not with its multiplicity.
+        What the steps did not suffice for is NaN.
 
         Raises
         ------
@@ -111,7 +114,7 @@ class Hessian(LinearOperator):
         return value, pairs.coordinates[0]
 
     def spectrum(self, *, n_probes: int = 10, n_steps: int = 80, seed: int = 0) -> Spectrum:
-        """Return all eigenvalues as a measure: exact for one hidden layer and below 600 node coordinates.
+        """Return all eigenvalues as a measure: exact for one hidden layer and up to 600 node coordinates.
 
         Elsewhere by stochastic Lanczos quadrature: `n_probes` probes, uniform on a sphere, of `n_steps` steps. Each
         draws n_parameters random numbers once; the iteration stays in node space.
@@ -132,26 +135,32 @@ class Hessian(LinearOperator):
             found = int(np.count_nonzero(values[:k]))
             vectors = [one_hidden_layer.coordinates(space, values[i], nodes[i]) for i in range(found)]
             return _padded(Eigenpairs(values[:found], np.zeros(found), np.array(vectors), True, 0), k, space.size)
-        if k > 1 and space.size <= dense.LARGEST_SIZE and self.dtype == np.float64:
-            values, coordinates = dense.eigenpairs(space)
-            found = min(k, len(values))
-            exact = Eigenpairs(values[:found], np.zeros(found), coordinates[:found], True, 0)
-            return _padded(exact, k, space.size)
+        if k > 1 and space.size <= dense.LARGEST_SIZE:
+            values, coordinates = (found[:k] for found in dense.eigenpairs(space))
+            double = space.in_double()
+            residuals = relative_residuals(double.M, double.N, values, coordinates)
+            return _padded(Eigenpairs(values, residuals, coordinates, bool((residuals <= tol).all()), 0), k, space.size)
         start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
         affordable = BASIS_BYTES // (space.size * self.dtype.itemsize)
         basis_size = max(min(BASIS_SIZE, affordable), 20, 4 * k)
-        pairs = extreme_eigenpairs(space.M, space.N, start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size)
+        pairs = extreme_eigenpairs(
+            space.M, space.N, space.diagonal(), start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
+        )
         return _padded(pairs, k, space.size)
 
 
 def _padded(pairs: Eigenpairs, k: int, size: int) -> Eigenpairs:
-    """Fill up with zeros where the Hessian has fewer than k non-zero eigenvalues."""
+    """Fill up to k eigenvalues: with zeros if the others are known to be all, with NaN if the steps ran out."""
     missing = k - len(pairs.values)
     if missing <= 0:
         return pairs
     coordinates = np.zeros((k, size), pairs.coordinates.dtype)
     coordinates[: k - missing] = pairs.coordinates.reshape(-1, size)
-    zeros = np.zeros(missing)
+    value, residual = (0.0, 0.0) if pairs.converged else (np.nan, np.inf)
     return Eigenpairs(
-        np.append(pairs.values, zeros), np.append(pairs.residuals, zeros), coordinates, pairs.converged, pairs.n_steps
+        np.append(pairs.values, np.full(missing, value)),
+        np.append(pairs.residuals, np.full(missing, residual)),
+        coordinates,
+        pairs.converged,
+        pairs.n_steps,
     )

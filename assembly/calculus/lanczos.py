@@ -52,6 +52,7 @@ class _Basis:
 
     operator: Operator
     gram: Operator
+    diagonal: Vector
     vectors: Vector
     projected: NDArray[np.float64]
     image: Vector
@@ -73,8 +74,8 @@ class _Basis:
         self.projected[:j, j - 1] = self.projected[j - 1, :j] = coefficients
         image = self.gram(u)
         self.beta = _root(u @ image)
-        scale = np.abs(self.projected[:j, :j]).max()
-        if self.beta <= 4.0 * np.finfo(u.dtype).eps * scale:
+        scale = float(np.sqrt(np.finfo(u.dtype).eps)) * np.abs(self.projected[:j, :j]).max()
+        if self.beta <= 4.0 * max(self._noise(u), scale):
             self.beta = 0.0
             return
         self.vectors[j] = u / self.beta
@@ -83,16 +84,19 @@ class _Basis:
     def refresh(self, candidate: Vector) -> bool:
         """Replace the missing newest vector by what is new in `candidate`; False if the whole range is covered."""
         basis = self.vectors[: self.size]
-        before = _root(candidate @ self.gram(candidate))
         for _ in range(2):
             candidate = candidate - (basis @ self.gram(candidate)) @ basis
         image = self.gram(candidate)
         norm = _root(candidate @ image)
-        if norm <= 1e3 * np.finfo(candidate.dtype).eps * before:
+        if norm <= 32.0 * self._noise(candidate):
             return False
         self.vectors[self.size] = candidate / norm
         self.image = image / norm
         return True
+
+    def _noise(self, vector: Vector) -> float:
+        """Return what ``sqrt(u^T N u)`` shows by rounding for a u in the null space of N."""
+        return float(np.sqrt(np.finfo(vector.dtype).eps * (vector @ (self.diagonal * vector))))
 
     def grow(self) -> None:
         """Count the vector that `expand` appended."""
@@ -118,6 +122,7 @@ class _Basis:
 def extreme_eigenpairs(
     operator: Operator,
     gram: Operator,
+    diagonal: Vector,
     start: Vector,
     *,
     k: int,
@@ -131,6 +136,8 @@ def extreme_eigenpairs(
     ----------
     operator, gram : callable
         M and N on vectors of shape (n,).
+    diagonal : ndarray of shape (n,)
+        That of N, the measure of rounding.
     start : ndarray of shape (n,)
         Coordinates of the first vector; random ones with no eigenvector missing.
     k : int
@@ -153,7 +160,7 @@ def extreme_eigenpairs(
     repeated eigenvalue are seen only where the Krylov space is exhausted before k are found: it is then continued
     with another vector.
     """
-    basis = _start(operator, gram, start, min(basis_size, max_steps) + 1)
+    basis = _start(operator, gram, diagonal, start, min(basis_size, max_steps) + 1)
     if basis is None:
         nothing = np.zeros(1)
         return Eigenpairs(nothing, nothing, np.zeros((1, len(start)), start.dtype), True, 0)
@@ -176,14 +183,29 @@ def extreme_eigenpairs(
         basis.grow()
 
 
+def relative_residuals(
+    operator: Operator, gram: Operator, values: NDArray[np.float64], coordinates: Vector
+) -> NDArray[np.float64]:
+    """Return ``|H v - value v|`` of vectors given by coordinates, relative to the largest magnitude.
+
+    Cost: one application of `operator` and two of `gram` for each.
+    """
+    residuals = np.empty(len(values))
+    for i, (value, vector) in enumerate(zip(values, coordinates, strict=True)):
+        rest = operator(gram(vector)) - vector.dtype.type(value) * vector
+        residuals[i] = np.sqrt(max(float(rest @ gram(rest)), 0.0))
+    scale = np.abs(values).max(initial=0.0)
+    return residuals / scale if scale > 0.0 else residuals
+
+
 def quadrature(
-    operator: Operator, gram: Operator, start: Vector, n_steps: int
+    operator: Operator, gram: Operator, diagonal: Vector, start: Vector, n_steps: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Gauss quadrature nodes and weights of the spectral measure of `start`, of total mass ``start^T N start``.
 
     Cost: n_steps applications of `operator`, n_steps vectors.
     """
-    basis = _start(operator, gram, start, n_steps + 1)
+    basis = _start(operator, gram, diagonal, start, n_steps + 1)
     if basis is None:
         return np.zeros(0), np.zeros(0)
     for step in range(n_steps):
@@ -200,22 +222,17 @@ def _root(square: Any) -> float:
     return math.sqrt(max(float(square), 0.0))
 
 
-def _start(operator: Operator, gram: Operator, start: Vector, capacity: int) -> _Basis | None:
+def _start(operator: Operator, gram: Operator, diagonal: Vector, start: Vector, capacity: int) -> _Basis | None:
     image = gram(start)
     norm = _root(start @ image)
     if norm == 0.0:
         return None
     vectors = np.empty((capacity, len(start)), start.dtype)
     vectors[0] = start / norm
-    return _Basis(operator, gram, vectors, np.zeros((capacity, capacity)), image / norm)
+    return _Basis(operator, gram, diagonal, vectors, np.zeros((capacity, capacity)), image / norm)
 
 
 def _finish(basis: _Basis, values: NDArray[np.float64], vectors: NDArray[np.float64], tol: float) -> Eigenpairs:
     coordinates = vectors.T.astype(basis.vectors.dtype) @ basis.vectors[: basis.size]
-    residuals = np.empty(len(values))
-    for i, (value, vector) in enumerate(zip(values, coordinates, strict=True)):
-        rest = basis.operator(basis.gram(vector)) - basis.vectors.dtype.type(value) * vector
-        residuals[i] = _root(rest @ basis.gram(rest))
-    scale = abs(values[0])
-    relative = residuals / scale if scale > 0.0 else residuals
+    relative = relative_residuals(basis.operator, basis.gram, values, coordinates)
     return Eigenpairs(values, relative, coordinates, bool((relative <= tol).all()), basis.n_steps + len(values))

@@ -18,6 +18,7 @@ Gram operator :math:`N = Z Z^T`, which reads no weight. Frozen edges take part i
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -55,12 +56,25 @@ class NodeSpaceHessian:
         self._trainable = [block for block in self.program.blocks if block.parameters is not None]
         self._gram = [block.gram(self.a, self.b) for block in self._trainable]
 
+    def in_double(self) -> NodeSpaceHessian:
+        """Return the same operator, of the same numbers, with arithmetic in float64."""
+        if self.dtype == np.float64:
+            return self
+        other = copy.copy(self)
+        other.dtype = np.dtype(np.float64)
+        other.weights = [weights.astype(np.float64) for weights in self.weights]
+        other.a, other.b, other.first, other.curvature = (
+            vector.astype(np.float64) for vector in (self.a, self.b, self.first, self.curvature)
+        )
+        other._gram = [block.gram(other.a, other.b) for block in self._trainable]
+        return other
+
     def split(self, vector: Vector) -> tuple[Vector, Vector]:
         """Return the two halves of a node-space vector as views."""
         return vector[: self.program.n_nodes], vector[self.program.n_nodes :]
 
     def Z(self, direction: Vector) -> Vector:  # noqa: N802
-        """Edges to nodes: (p, q) of a direction of the parameters; one pass over the direction."""
+        """Edges to nodes: (p, q) of a direction of the parameters; two passes over it, one in the first layer."""
         out = np.zeros(self.size, self.dtype)
         p, q = self.split(out)
         for block in self._trainable:
@@ -110,8 +124,12 @@ class NodeSpaceHessian:
         return out
 
     def apply(self, direction: Vector) -> Vector:
-        """Return ``H direction = Z^T M Z direction``: four passes over the weights or as many numbers."""
+        """Return ``H direction = Z^T M Z direction``: five passes, over weights, direction and result."""
         return self.Z_transposed(self.M(self.Z(direction)))
+
+    def diagonal(self) -> Vector:
+        """Return the diagonal of N: `squared_norms` one after the other."""
+        return np.concatenate(self.squared_norms())
 
     def squared_norms(self) -> tuple[Vector, Vector]:
         """Return ``alpha_v = sum c_v^2 a_u^2`` and ``beta_u = sum c_v^2 b_v^2``, the diagonal of N but for cross terms.

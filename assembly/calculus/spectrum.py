@@ -2,6 +2,7 @@ r"""The density of all eigenvalues of the Hessian: exact where it can be, by sto
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,10 @@ from assembly.calculus import dense, one_hidden_layer
 from assembly.calculus.lanczos import quadrature
 from assembly.calculus.node_space import NodeSpaceHessian, Vector
 from assembly.checks import check_number
+from assembly.errors import ConvergenceWarning
 from assembly.seeds import generator
+
+MAX_STEPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ def spectrum(hessian: NodeSpaceHessian, n_probes: int, n_steps: int, seed: int) 
     n_parameters = hessian.program.n_parameters
     if one_hidden_layer.applies_to(hessian):
         return _exact(one_hidden_layer.eigenvalues(hessian)[0], n_parameters)
-    if hessian.size <= dense.LARGEST_SIZE and hessian.dtype == np.float64:
+    if hessian.size <= dense.LARGEST_SIZE:
         return _exact(dense.eigenpairs(hessian)[0], n_parameters)
     probes = [_quadrature(hessian, n_steps, generator(seed, "spectrum", probe)) for probe in range(n_probes)]
     traces = [float(counts @ values) for values, counts in probes]
@@ -85,21 +89,30 @@ def _quadrature(
     probe = rng.standard_normal(hessian.program.n_parameters, dtype=hessian.dtype.type)
     probe *= np.sqrt(len(probe)) / np.linalg.norm(probe)
     start = _solve_gram(hessian, hessian.Z(probe))
-    return quadrature(hessian.M, hessian.N, start, n_steps)
+    return quadrature(hessian.M, hessian.N, hessian.diagonal(), start, n_steps)
 
 
 def _solve_gram(hessian: NodeSpaceHessian, right: Vector) -> Vector:
-    """Solve N c = right for a right side in the range of N, by conjugate gradients."""
+    """Solve N c = right for a right side in the range of N, by conjugate gradients scaled by the diagonal of N."""
+    diagonal = hessian.diagonal()
+    inverse = np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
     c, rest = np.zeros_like(right), right.copy()
-    step, square = rest.copy(), float(rest @ rest)
+    scaled = inverse * rest
+    step, square = scaled.copy(), float(rest @ scaled)
     target = square * float(np.finfo(hessian.dtype).eps)
-    for _ in range(1000):
+    for _ in range(MAX_STEPS):
         if square <= target:
-            break
+            return c
         image = hessian.N(step)
         length = square / float(step @ image)
         c += length * step
         rest -= length * image
-        previous, square = square, float(rest @ rest)
-        step = rest + (square / previous) * step
+        scaled = inverse * rest
+        previous, square = square, float(rest @ scaled)
+        step = scaled + (square / previous) * step
+    warnings.warn(
+        f"not converged after {MAX_STEPS} steps: the projection of a probe; the spectrum is less exact than its error",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
     return c

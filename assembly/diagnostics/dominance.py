@@ -87,8 +87,11 @@ def dominance(net: Assembly, x: ArrayLike, output: int = 0) -> Dominance:
     found = []
     largest_adjoint = 0.0
     for layer in net.layers[1:-1]:
-        share = shares(gradient[layer.nodes])
-        neuron = int(np.argmax(share))
-        found.append(LayerDominance(layer.index, float(share[neuron]), neuron, effective_number(share)))
-        largest_adjoint = max(largest_adjoint, float(np.abs(abar[layer.nodes]).max()))
+        nodes = np.setdiff1d(layer.nodes, space.program.outputs)  # an output may stand in the midst of the graph
+        if len(nodes) == 0:
+            continue
+        share = shares(gradient[nodes])
+        neuron = int(np.searchsorted(layer.nodes, nodes[np.argmax(share)]))
+        found.append(LayerDominance(layer.index, float(share.max()), neuron, effective_number(share)))
+        largest_adjoint = max(largest_adjoint, float(np.abs(abar[nodes]).max()))
     return Dominance(tuple(found), largest_adjoint)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assembly.checks import check_number
+from assembly.errors import ArgumentError
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
@@ -27,7 +28,7 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
     Raises
     ------
     ArgumentError
-        If `radius` is not positive.
+        If `radius` is not positive or the network has several outputs.
 
     Notes
     -----
@@ -40,6 +41,8 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
     >>> bool(remainder(net, [1.0, 2.0], net.gradient([1.0, 2.0]), 1.0) < 1e-12)
     True
     """
+    if net.n_outputs != 1:
+        raise ArgumentError(f"The 'net' argument must have one output. Got {net.n_outputs}.")
     distance, linear = check_number("radius", radius, above=0.0), net.linearize()
     moved = [net.parameters + sign * distance * direction for sign in (1.0, -1.0)]
     return max(abs(float(net.with_parameters(w)(x)) - float(linear.with_parameters(w)(x))) for w in moved)
@@ -47,6 +50,8 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
 
 def kernel_change(net: Assembly, X: ArrayLike, direction: NDArray[Any], radius: float) -> float:
     """Return the relative change of the tangent kernel on `X` at distance `radius` along a unit direction.
+
+    NaN where the kernel is 0 to begin with, as that of a ReLU network dead at all inputs.
 
     Raises
     ------
@@ -60,4 +65,5 @@ def kernel_change(net: Assembly, X: ArrayLike, direction: NDArray[Any], radius: 
     distance, kernel = check_number("radius", radius, above=0.0), net.tangent_kernel(X)
     moved = [net.with_parameters(net.parameters + sign * distance * direction) for sign in (1.0, -1.0)]
     change = max(float(np.linalg.norm(other.tangent_kernel(X) - kernel)) for other in moved)
-    return change / float(np.linalg.norm(kernel))
+    size = float(np.linalg.norm(kernel))
+    return change / size if size > 0.0 else float("nan")
