@@ -45,8 +45,8 @@ def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
 
     Notes
     -----
-    Cost: per input one Hessian norm, two matrix products per layer for the cosines, and about 20 passes over the
-    weights; memory four copies of the parameters.
+    Cost: per input one Hessian norm, two matrix products per layer for the cosines, and about
+    20 + 6 n passes over the weights; memory four copies of the parameters.
     """
     net = build(point, inputs.shape[1])
     rows = [_at_one_input(net, x, inputs, point) for x in inputs]

@@ -26,8 +26,6 @@ class Quantity:
         Name in mathematics mode.
     meaning : str
         What it is, in one sentence with its unit.
-    judged : bool
-        True if the theory gives an exponent to judge it by; False if it is only shown.
     note : str
         What to keep in mind when reading its exponent; empty if nothing.
     is_status : bool
@@ -39,7 +37,6 @@ class Quantity:
     html: str
     latex: str
     meaning: str
-    judged: bool = False
     note: str = ""
     is_status: bool = False
 
@@ -60,7 +57,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Spectral norm of the Hessian of the output in the parameters, averaged over the inputs: how far the "
         "network is from "
         "linear; output per parameter squared.",
-        judged=True,
         note="Never read alone: a small output scale makes it small too.",
     ),
     Quantity(
@@ -71,7 +67,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Length of the gradient of the output in the parameters, averaged over the inputs: how far the output "
         "moves for a "
         "step of length 1; output per parameter.",
-        judged=True,
     ),
     Quantity(
         "hessian_over_gradient_squared",
@@ -80,7 +75,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"\|H\| \, / \, \|\nabla f\|^2",
         "Curvature per unit of output gained: the relative change of the gradient while the output moves by 1; "
         "1 / output.",
-        judged=True,
         note="Flat for the mean-field scale, although the norm of H alone falls.",
     ),
     Quantity(
@@ -89,7 +83,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "‖<i>H</i>‖ <i>R</i> / ‖∇<i>f</i>‖",
         r"\|H\| \, R \, / \, \|\nabla f\|",
         "Relative change of the gradient over the distance R: a pure number, the same whatever the output scale.",
-        judged=True,
     ),
     Quantity(
         "q_infinity",
@@ -118,7 +111,8 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"s_{\max}^{({l}),\,H}",
         "Largest part any one neuron of hidden layer {l} has in the top eigenvector of the Hessian, among the neurons "
         "of that layer; between 0 and 1, a pure number.",
-        note="Who carries the curvature: the neuron that dominates it, if one does.",
+        note="Who carries the curvature, and no sign of dominance by itself: with one hidden layer H falls into blocks, "
+        "its top eigenvector is a single neuron, and the share is 1 although the norm vanishes with width.",
     ),
     Quantity(
         "effective_number_layer_{l}",
@@ -136,7 +130,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Root mean square cosine between the gradients of two neurons of hidden layer {l}: near 0 when the "
         "parts are diverse; "
         "a pure number.",
-        judged=True,
         note="Exactly 0 in layer 1, where the neurons share no weight: no exponent there.",
     ),
     Quantity(
@@ -146,7 +139,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"|f - f_{\mathrm{lin}}|_{\mathrm{top}}",
         _REMAINDER
         + "the eigenvector of the largest |eigenvalue| of H: close to the worst direction; in units of the output.",
-        judged=True,
     ),
     Quantity(
         "remainder_gradient",
@@ -194,7 +186,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Relative change |K_w - K_0|_F / |K_0|_F of the tangent kernel at distance R along the top eigenvector "
         "of H, close to "
         "the worst direction; a pure number.",
-        judged=True,
     ),
     Quantity(
         "n_unconverged",
