@@ -111,7 +111,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"s_{\max}^{({l}),\,H}",
         "Largest part any one neuron of hidden layer {l} has in the top eigenvector of the Hessian, among the neurons "
         "of that layer; between 0 and 1, a pure number.",
-        note="Who carries the curvature, and no sign of dominance by itself: with one hidden layer H falls into blocks, "
+        note="Who carries the curvature; no sign of dominance by itself: with one hidden layer H falls into blocks, "
         "its top eigenvector is a single neuron, and the share is 1 although the norm vanishes with width.",
     ),
     Quantity(
