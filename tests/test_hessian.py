@@ -426,3 +426,21 @@ def test_a_complex_vector_is_refused():
     H = am.mlp(2, [3]).hessian([1.0, 2.0])
     with pytest.raises(am.errors.ArgumentError, match="real vectors"):
         H @ np.full(H.shape[0], 1.0j)
+
+
+def test_small_networks_in_float32_have_all_their_eigenvalues():
+    """Three equal copies: the numbers are rounded to float32, the linear algebra is not."""
+    one = am.mlp(3, [4, 4], seed=0, dtype="float32")
+    copies = am.committee(lambda seed: one, 3, coefficients=[1.0, 1.0, 1.0])
+    found = copies.hessian([1.0, -0.5, 0.3]).eigenvalues(k=6)
+    exact = am.mlp(3, [4, 4], seed=0).with_parameters(one.parameters).hessian([1.0, -0.5, 0.3]).eigenvalues(k=2)
+    assert found.converged
+    np.testing.assert_allclose(found.value, np.repeat(exact.value, 3) / np.sqrt(3.0), rtol=1e-5)
+    assert copies.hessian([1.0, -0.5, 0.3]).spectrum().exact
+
+
+def test_a_spectrum_whose_probes_were_not_projected_says_so(monkeypatch):
+    monkeypatch.setattr(dense, "LARGEST_SIZE", 0)
+    monkeypatch.setattr(spectrum, "MAX_STEPS", 1)
+    with pytest.warns(am.errors.ConvergenceWarning, match="projection of a probe"):
+        am.mlp(3, [6, 6], seed=0).hessian([1.0, -0.5, 0.3]).spectrum(n_probes=1, n_steps=3)
