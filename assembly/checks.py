@@ -43,14 +43,20 @@ def check_counts(argument: str, values: object, minimum: int = 1) -> tuple[int, 
     return tuple(check_count(f"{argument}[{i}]", value, minimum) for i, value in enumerate(values))
 
 
-def check_number(argument: str, value: object, *, above: float = -math.inf, at_least: float = -math.inf) -> float:
+def check_number(
+    argument: str, value: object, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+) -> float:
     """Return `value` as a float if it is a finite number in the range, else raise `ArgumentError`."""
-    ok = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not ok or not math.isfinite(value) or value <= above or value < at_least:  # type: ignore[arg-type, operator]
-        limit = f" above {above:g}" if above > -math.inf else ""
-        limit += f" of at least {at_least:g}" if at_least > -math.inf else ""
-        raise ArgumentError(f"The '{argument}' argument must be a finite number{limit}. Got {value!r}.")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and above < number < below and number >= at_least:
+            return number
+    limits = (
+        [f"above {above:g}"] if above > -math.inf else [f"of at least {at_least:g}"] if at_least > -math.inf else []
+    )
+    limits += [f"below {below:g}"] if below < math.inf else []
+    limit = f" {' and '.join(limits)}" if limits else ""
+    raise ArgumentError(f"The '{argument}' argument must be a finite number{limit}. Got {value!r}.")
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:

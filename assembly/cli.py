@@ -56,7 +56,7 @@ folder is a good beginning. Stop it whenever you like: the same command goes on 
 
     assembly study digits --quick
 
-    assembly study digits --activation relu --out relu
+    assembly study digits --activation gelu --out gelu
 
     assembly study digits --widths 64,128,256,512 --seeds 20 --workers 4
 
@@ -157,7 +157,9 @@ def study(
         typer.Option(metavar="N", help="Worker processes; all usable cores if left out. Results do not depend on it."),
     ] = None,
     widths: Annotated[str | None, typer.Option(metavar="32,64,...", help="Widths instead of the study's.")] = None,
-    seeds: Annotated[int | None, typer.Option(metavar="N", help="Replicates at each width, 10 or more.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Replicates at each width, at least 3; 10 or more for a verdict.")
+    ] = None,
     activation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Activation function of every hidden layer.")
     ] = None,
@@ -172,7 +174,7 @@ def study(
     with _polite("Finished points are on disk: the same command goes on from there."):
         from assembly.study import specification
         from assembly.study.findings import declared_rule
-        from assembly.study.runner import run_study
+        from assembly.study.runner import check_study, run_study
 
         wanted = specification.override(
             specification.load(source),
@@ -182,6 +184,7 @@ def study(
             quick=quick,
         )
         folder = out or Path("assembly-results") / f"{wanted.name}{'-quick' if quick else ''}"
+        check_study(wanted, workers)
         console.print(declared_rule(wanted), markup=False)
         with _progress(progress_console) as tell:
             result = run_study(wanted, folder, workers, tell, parquet=parquet)
@@ -309,7 +312,7 @@ def inspect(
         check_count("--seed", seed, minimum=0)
         check_count("--inputs", inputs)
         check_number("--radius", radius, above=0.0)
-        check_number("--tol", tol, above=0.0)
+        check_number("--tol", tol, above=0.0, below=1.0)
 
         from assembly import kernels
         from assembly.study import engine, runner
@@ -361,7 +364,7 @@ def _show_network(console: Console, point: Any, description: str, rows: Any, out
 
     net = build(point, rows.shape[1])
     console.print(repr(net), markup=False)
-    console.print(f"width {net.width}, {net.n_parameters} parameters, seed {point.seed}", markup=False)
+    console.print(f"m = {point.width}, smallest in-degree (width) {net.width}, seed {point.seed}", markup=False)
     console.print(f"data: {description}; averaged over {len(rows)} inputs", markup=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("quantity", no_wrap=True)
@@ -369,7 +372,7 @@ def _show_network(console: Console, point: Any, description: str, rows: Any, out
     table.add_column("meaning")
     for name, value in outcome.quantities.items():
         quantity = describe_any(name)
-        table.add_row(quantity.text, f"{value:.6g}", _first_clause(quantity.meaning))
+        table.add_row(quantity.text, "undefined" if value != value else f"{value:.6g}", _first_clause(quantity.meaning))
     console.print(table)
     for warning in outcome.warnings:
         console.print(f"Note: {warning}", markup=False)

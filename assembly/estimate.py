@@ -22,8 +22,8 @@ class Estimate:
         The answer, one number or several.
     residual : float or ndarray
         Same shape as `value`: the norm of ``H v - value * v`` for a unit vector v, relative to the largest
-        magnitude found; 0 where the answer is exact. Some eigenvalue lies within residual times that magnitude of
-        the value.
+        magnitude found, so that some eigenvalue lies within residual times that magnitude of the value; 0, and not
+        measured, where a closed form answers.
     converged : bool
         True if every residual is at most the tolerance asked for.
     n_steps : int

@@ -132,7 +132,7 @@ def test_relu_at_its_kink_warns_once_derivatives_are_asked():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert net([0.0, 0.0]) == 0.0
-    with pytest.warns(KinkWarning, match=r"3 ReLU pre-activation\(s\) are exactly 0") as caught:
+    with pytest.warns(KinkWarning, match="a ReLU pre-activation is exactly 0") as caught:
         gradient = net.gradient([0.0, 0.0])
     assert caught[0].filename.endswith("body.py") or caught[0].filename == __file__
     np.testing.assert_array_equal(gradient, 0.0)

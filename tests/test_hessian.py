@@ -357,7 +357,8 @@ def test_a_linear_sub_model_has_norm_zero():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda H: H.norm(tol=0.0), "'tol' argument must be a finite number above 0. Got 0.0"),
+        (lambda H: H.norm(tol=0.0), "'tol' argument must be a finite number above 0 and below 1. Got 0.0"),
+        (lambda H: H.eigenvalues(k=2, tol=2), "'tol' argument must be a finite number above 0 and below 1. Got 2"),
         (lambda H: H.norm(max_steps=0), "'max_steps' argument must be an int of at least 1. Got 0"),
         (lambda H: H.eigenvalues(k=0), "'k' argument must be an int of at least 1"),
         (lambda H: H.eigenvalues(k=13), "'k' argument must be at most n_parameters = 12. Got 13"),
@@ -420,6 +421,12 @@ def test_stochastic_spectrum_does_not_depend_on_the_scale_of_the_output(scale):
     # 200 probes: standard error below 3 %; four probes of the quadrature scatter more; both seeds are fixed
     assert found.counts @ found.values**2 == pytest.approx(np.mean(squares), rel=0.3)
     assert found.counts[found.values == 0.0].sum() == pytest.approx(H.shape[0] - 646, abs=60)
+
+
+def test_a_vector_with_nan_is_refused():
+    H = am.mlp(2, [3]).hessian([1.0, 2.0])
+    with pytest.raises(am.errors.NonFiniteError, match=r"'v' argument must be finite\. Got nan at index 0"):
+        H @ np.full(H.shape[0], np.nan)
 
 
 def test_a_complex_vector_is_refused():

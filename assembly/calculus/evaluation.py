@@ -75,8 +75,7 @@ class Evaluation:
         at_kink = (self.program.codes == activation.RELU) & (self.pre == 0.0)
         if at_kink.any():
             warnings.warn(
-                f"{int(at_kink.sum())} ReLU pre-activation(s) are exactly 0: no derivative exists there; "
-                "the slope 0 is used",
+                "a ReLU pre-activation is exactly 0: no derivative exists there; the slope 0 is used",
                 KinkWarning,
                 stacklevel=4,
             )

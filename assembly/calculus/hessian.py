@@ -12,7 +12,7 @@ from assembly.calculus import dense, one_hidden_layer
 from assembly.calculus.lanczos import Eigenpairs, extreme_eigenpairs, relative_residuals
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.spectrum import Spectrum, spectrum
-from assembly.checks import check_count, check_number
+from assembly.checks import check_count, check_finite, check_number
 from assembly.errors import ArgumentError
 from assembly.estimate import Estimate
 from assembly.seeds import generator
@@ -42,6 +42,7 @@ class Hessian(LinearOperator):
         if np.iscomplexobj(v):
             raise ArgumentError("The Hessian acts on real vectors. Got complex numbers: apply it to both parts.")
         direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
+        check_finite("v", direction)
         return self.node_space.apply(direction)
 
     def _adjoint(self) -> Hessian:
@@ -68,7 +69,7 @@ class Hessian(LinearOperator):
         Raises
         ------
         ArgumentError
-            If `tol` is not positive or `max_steps` not a whole number of at least 1.
+            If `tol` is not between 0 and 1 or `max_steps` not a whole number of at least 1.
 
         Notes
         -----
@@ -128,7 +129,7 @@ class Hessian(LinearOperator):
         return k
 
     def _pairs(self, k: int, tol: float, max_steps: int, seed: int) -> Eigenpairs:
-        tol, max_steps = check_number("tol", tol, above=0.0), check_count("max_steps", max_steps)
+        tol, max_steps = check_number("tol", tol, above=0.0, below=1.0), check_count("max_steps", max_steps)
         space = self.node_space
         if one_hidden_layer.applies_to(space):
             values, nodes = one_hidden_layer.eigenvalues(space)

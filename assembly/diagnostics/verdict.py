@@ -103,8 +103,8 @@ def judge(claim: Claim, lower: float, upper: float) -> Verdict:
 def sentence(name: str, exponent: float, lower: float, upper: float, claim: Claim | None = None) -> str:
     """Say in one sentence how a quantity moves with width, and whether that agrees with its claim.
 
-    "Stays flat" is said when the exponent is at most the band (0.1 without a claim) away from 0; "falls" and "grows"
-    only when the whole interval lies on one side of 0; "shows no clear trend" otherwise.
+    "Stays flat" is said when the whole interval is at most the band (0.1 without a claim) away from 0; "falls" and
+    "grows" when it lies on one side of 0; "shows no clear trend" otherwise.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def sentence(name: str, exponent: float, lower: float, upper: float, claim: Clai
     '1/n grows like m^0.90 [0.85, 0.95]; shown, not judged'
     """
     band = DEFAULT_BAND if claim is None else claim.band
-    if abs(exponent) <= band:
+    if max(abs(lower), abs(upper)) <= band:
         trend = "stays flat:"
     elif upper < 0.0 or lower > 0.0:
         trend = "falls like" if exponent < 0.0 else "grows like"

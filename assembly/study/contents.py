@@ -223,7 +223,7 @@ def _table_rows(result: StudyResult, finding: Finding) -> list[dict[str, str]]:
         usable = [value for value in values if not math.isnan(value)]
         row = {
             "width": str(width),
-            "count": f"{len(usable)} of {len(values)}",
+            "count": f"{len(usable)} of {result.specification.seeds}",
             "median": _number(statistics.median(usable)) if usable else "none",
             "smallest": _number(min(usable)) if usable else "none",
             "largest": _number(max(usable)) if usable else "none",
@@ -291,7 +291,7 @@ def _protocol(result: StudyResult) -> list[str]:
         f"distance R = {specification.radius:g} from them.",
         f"The Hessian is exact and never stored. Its norm is the largest |eigenvalue|, by a Lanczos iteration "
         "to a relative "
-        f"residual of {specification.tol:.0e}; a norm that did not get there is listed below and left out of "
+        f"residual of {specification.tol:.0e}; a norm that did not get there is listed and left out of "
         "every fit.",
         "The exponent is the least-squares slope of log(median over the seeds) against log(m). Its 95 % interval is a "
         f"percentile bootstrap of {N_RESAMPLES} resamples, seeds drawn with replacement independently within "
@@ -329,9 +329,8 @@ _GLOSSARY = (
     ("exponent", "b in q = c m^b: -1/2 means that four times the width halves q; 0 means that width changes nothing."),
     (
         "interval",
-        "Where the exponent would fall in 95 of 100 repetitions with other seeds. It knows of the scatter "
-        "between networks, "
-        "not of slow logarithms in the truth: for those there are the local slopes.",
+        "Made so that it covers the true exponent in about 95 of 100 repetitions with other seeds. It knows of the "
+        "scatter between networks, not of slow logarithms in the truth: for those there are the local slopes.",
     ),
     (
         "local slope",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BOOTSTRAP_SEED = 0
 N_RESAMPLES = 2000
+WORTH_A_WARNING = 0.9  # part of the networks below which a sentence says how many it speaks of
 
 _NOT_QUANTITIES = ("architecture", "width", "seed")
 
@@ -146,13 +147,20 @@ def _find(result: StudyResult, architecture: str, column: str, claim: Claim | No
         return unfitted("No finished point has this quantity.")
     widths, replicates = result.values(architecture, column)
     if all(math.isnan(value) for row in replicates for value in row):
-        return unfitted("It does not exist in this architecture, or never converged.")
+        return unfitted(
+            "It is undefined in this architecture (a layer of one neuron has no pairs, say), or never converged."
+        )
     try:
         rate = fit_rate(widths, replicates, seed=BOOTSTRAP_SEED, n_resamples=N_RESAMPLES)
     except (ArgumentError, NonFiniteError) as error:
         return unfitted(str(error))
     verdict = None if claim is None else judge(claim, rate.lower, rate.upper)
     text = sentence(name, rate.exponent, rate.lower, rate.upper, claim)
+    n_wanted = len(result.specification.widths) * result.specification.seeds
+    if rate.n_used < WORTH_A_WARNING * n_wanted:
+        text += (
+            f" (from {rate.n_used} of {n_wanted} networks only: it is undefined, not converged or failed in the others)"
+        )
     return Finding(architecture, column, rate, claim, verdict, text)
 
 

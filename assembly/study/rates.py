@@ -257,7 +257,7 @@ def _usable(
             raise ArgumentError(
                 f"A rate needs at least {MINIMUM_REPLICATES} usable replicates at each width. Got {usable.size} "
                 "at width "
-                f"{names[i]} ({int(missing.sum())} not converged or missing); add seeds."
+                f"{names[i]} ({int(missing.sum())} not converged or undefined)."
             )
         samples.append(np.sort(usable))
     return tuple(sorted(names)), samples, n_excluded

@@ -145,6 +145,13 @@ def run_study(
         )
 
 
+def check_study(specification: Specification, workers: int | None = None) -> None:
+    """Raise what `run_study` would raise at once for its data and workers, before anything is shown."""
+    check_count("workers", 1 if workers is None else workers)
+    data = datasets.load(specification.data.source, specification.data.target)
+    datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
+
+
 class _Clock:
     """Counts points and estimates the time that is left from the time that finished points took."""
 
