@@ -41,6 +41,10 @@ class ResourceError(AssemblyError, RuntimeError):
     """The machine has too little memory for what is asked; the message names the bytes."""
 
 
+class SaturationError(AssemblyError, ArithmeticError):
+    """An output is saturated so far that the squares of its derivatives underflow."""
+
+
 class KinkWarning(UserWarning):
     """A ReLU neuron sits exactly at its kink, where the derivatives used are one-sided conventions."""
 

@@ -234,6 +234,8 @@ class Assembly:
         ------
         ShapeError, NonFiniteError, ArgumentError
             If `x` is not one finite sample or there is no such output.
+        SaturationError
+            If the output is so flat that squares of its derivatives underflow.
 
         Examples
         --------

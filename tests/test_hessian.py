@@ -451,3 +451,22 @@ def test_a_spectrum_whose_probes_were_not_projected_says_so(monkeypatch):
     monkeypatch.setattr(spectrum, "MAX_STEPS", 1)
     with pytest.warns(am.errors.ConvergenceWarning, match="projection of a probe"):
         am.mlp(3, [6, 6], seed=0).hessian([1.0, -0.5, 0.3]).spectrum(n_probes=1, n_steps=3)
+
+
+@pytest.mark.parametrize(("dtype", "bias"), [("float64", 200.0), ("float32", 30.0), ("float32", 25.0)])
+def test_a_saturated_output_is_refused_before_its_norm_underflows(dtype, bias):
+    """The norm came out a hundred times too small, and converged."""
+    net = am.mlp(3, [6, 6], "tanh", output_activation="softplus", bias=True, seed=0, dtype=dtype)
+    moved = np.array(net.parameters)
+    moved[-1] = -3.0 * bias
+    with pytest.raises(am.errors.SaturationError, match="squares underflow"):
+        net.with_parameters(moved).hessian([1.0, -0.5, 0.3])
+
+
+def test_an_output_nearly_saturated_has_its_norm():
+    net = am.mlp(3, [6, 6], "tanh", output_activation="softplus", bias=True, seed=0)
+    moved = np.array(net.parameters)
+    moved[-1] = -300.0
+    H = net.with_parameters(moved).hessian([1.0, -0.5, 0.3])
+    dense_norm = np.abs(np.linalg.eigvalsh(H @ np.eye(H.shape[0]) * 1e130)).max() / 1e130
+    assert float(H.norm()) == pytest.approx(dense_norm, rel=1e-8)

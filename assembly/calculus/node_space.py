@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.calculus.evaluation import Evaluation
+from assembly.errors import SaturationError
 
 Vector = NDArray[Any]
 
@@ -41,6 +42,11 @@ class NodeSpaceHessian:
         Sample.
     output : int
         Output.
+
+    Raises
+    ------
+    SaturationError
+        If the output is so flat that squares of its derivatives underflow.
     """
 
     def __init__(self, evaluation: Evaluation, row: int, output: int) -> None:
@@ -53,6 +59,7 @@ class NodeSpaceHessian:
         self.curvature = evaluation.second[row] * adjoints.post[row]  # sigma'' abar
         self.dtype = self.program.dtype
         self.size = 2 * self.program.n_nodes
+        _check_resolution(self.b)
         self._trainable = [block for block in self.program.blocks if block.parameters is not None]
         self._gram = [block.gram(self.a, self.b) for block in self._trainable]
 
@@ -141,3 +148,14 @@ class NodeSpaceHessian:
         alpha, _ = self.split(self.N(ones_and_zeros))
         _, beta = self.split(self.N(1.0 - ones_and_zeros))
         return alpha, beta
+
+
+def _check_resolution(b: Vector) -> None:
+    """Refuse adjoints whose squares, which N holds, underflow: a norm would come out too small and look converged."""
+    limits = np.finfo(b.dtype)
+    largest = np.abs(b).max()
+    if 0.0 < largest < np.sqrt(limits.tiny / limits.eps):
+        raise SaturationError(
+            f"The output is saturated: its derivatives are at most {largest:.1e}, and their squares underflow "
+            f"{b.dtype}. Use float64, or move the inputs or parameters."
+        )
