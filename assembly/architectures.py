@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from assembly.activations import NAMES as ACTIVATIONS
 from assembly.checks import check_count, check_counts, check_dtype, check_name, check_number, check_vector
 from assembly.errors import ArgumentError, GraphError
-from assembly.graph.composition import same_structure, stacked, with_readout
+from assembly.graph.composition import can_be_stacked, same_structure, stacked, with_readout
 from assembly.graph.connections import Connection, Dense
 from assembly.graph.description import CONSTANT, INPUT, Graph, Group
 from assembly.graph.neurons import Parents, describe_neurons
@@ -213,10 +213,11 @@ def committee(
     for i, made in enumerate(parts):
         if not isinstance(made, Assembly) or made.n_outputs != 1:
             raise GraphError(f"The 'part' argument must return an assembly with one output. Got {made!r} for part {i}.")
-    if any(made.dtype != parts[0].dtype or not same_structure(parts[0].graph, made.graph) for made in parts):
+    alike = all(made.dtype == parts[0].dtype and same_structure(parts[0].graph, made.graph) for made in parts)
+    if not alike or not can_be_stacked(parts[0].graph):
         return Assembly(parts, values, n_parts**exponent, trainable_coefficients=trainable_coefficients)
     graph, nodes = stacked(parts[0].graph, n_parts)
-    parameters = [np.concatenate([made.parameters[block] for made in parts]) for block in _blocks(parts[0].graph)]
+    parameters = [np.concatenate([made.parameters[block] for made in parts]) for block in parts[0].graph.parameter_blocks]
     if trainable_coefficients:
         parameters.append(values.astype(parts[0].dtype))
     graph = with_readout(graph, nodes, n_parts**-exponent, None if trainable_coefficients else values)
@@ -299,15 +300,9 @@ def _initial_parameters(
     graph: Graph, initial: list[tuple[float, str]], seed: int, sizes: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     parameters = np.empty(graph.n_parameters, dtype)
-    for number, (block, (deviation, law)) in enumerate(zip(_blocks(graph), initial, strict=True)):
+    for number, (block, (deviation, law)) in enumerate(zip(graph.parameter_blocks, initial, strict=True)):
         _draw(parameters[block], deviation, law, seed, sizes, number)
     return parameters
-
-
-def _blocks(graph: Graph) -> list[slice]:
-    """Where the weights of every trainable connection stand among the parameters."""
-    pairs = zip(graph.connections, graph.offsets, strict=True)
-    return [slice(offset, offset + connection.n_edges) for connection, offset in pairs if offset is not None]
 
 
 def _draw(out: NDArray[Any], deviation: float, law: str, seed: int, sizes: tuple[int, ...], what: str | int) -> None:

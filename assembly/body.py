@@ -26,7 +26,7 @@ class Body:
     ----------
     graph : Graph
     weights : list of ndarray
-        Flat weights of every trainable connection, in order.
+        Flat weights of every parameter block of the graph, in order.
     dtype : dtype
     """
 
@@ -37,9 +37,9 @@ class Body:
         dtype: np.dtype[Any],
     ) -> None:
         self.program = lower(graph, dtype)
-        flat = iter(weights)
+        by_start = {part.start: block for part, block in zip(graph.parameter_blocks, weights, strict=True)}
         self.weights = [
-            block.weights(np.empty(0)) if block.parameters is None else next(flat).reshape(block.shape)
+            block.weights(np.empty(0)) if block.parameters is None else by_start[block.parameters.start].reshape(block.shape)
             for block in self.program.blocks
         ]
         self._latest: tuple[bytes, Evaluation] | None = None

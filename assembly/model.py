@@ -14,7 +14,7 @@ from assembly.calculus.tangent_kernel import tangent_kernel
 from assembly.checks import check_number, check_vector
 from assembly.errors import ArgumentError, GraphError, ShapeError
 from assembly.graph.composition import side_by_side, with_readout
-from assembly.graph.description import Graph
+from assembly.graph.description import SOFTMAX, Graph
 from assembly.neuron import Layer, Neuron
 
 if TYPE_CHECKING:
@@ -120,11 +120,7 @@ class Assembly:
         self.graph = graph
         self.dtype = parameters.dtype
         self._parameters = parameters
-        weights = [
-            parameters[offset : offset + connection.n_edges]
-            for connection, offset in zip(graph.connections, graph.offsets, strict=True)
-            if offset is not None
-        ]
+        weights = [parameters[block] for block in graph.parameter_blocks]
         self._body = Body(graph, weights, self.dtype)
 
     @property
@@ -368,7 +364,11 @@ def _restrict_all(owner: Assembly, wanted: list[tuple[int, int, bool]]) -> tuple
     places = [(group, position) for group, position, _ in wanted]
     if len(set(places)) < len(places):
         raise GraphError("A neuron and its own pre-activation cannot both be parts: they would need the same weights.")
-    graph, origins = owner.graph.restrict(places)
+    whole = owner.graph
+    for group in {group for group, _, linear in wanted if linear and whole.groups[group].activation == SOFTMAX}:
+        if all(linear for other, _, linear in wanted if other == group):
+            whole = whole.with_identity(group)
+    graph, origins = whole.restrict(places)
     for (group, position), (_, _, linear) in zip(graph.outputs, wanted, strict=True):
         if linear and not graph.groups[group].is_given:
             graph = graph.with_linear(group, position)

@@ -13,7 +13,7 @@ from assembly.body import Body, squeezed
 from assembly.calculus.gram import neuron_gram
 from assembly.calculus.shares import contributions, shares
 from assembly.errors import ArgumentError
-from assembly.graph.connections import Edges
+from assembly.graph.connections import Places
 from assembly.graph.description import CONSTANT, Graph
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Neuron:
 
     @property
     def parameter_index(self) -> NDArray[np.int64]:
-        """Where its parameters stand among those of the assembly, ascending, shape (n_parameters,)."""
+        """Where its parameters stand among those of the assembly, shape (n_parameters,)."""
         origins = self._restricted[1]
         if not origins:
             return np.zeros(0, dtype=np.int64)
@@ -268,11 +268,11 @@ class Neuron:
         )
 
     @cached_property
-    def _restricted(self) -> tuple[Graph, tuple[Edges, ...]]:
-        graph, origins = self._assembly.graph.restrict([(self.group, self.position)])
-        if self._linear and not self._assembly.graph.groups[self.group].is_given:
-            graph = graph.with_linear(*graph.outputs[0])
-        return graph, origins
+    def _restricted(self) -> tuple[Graph, tuple[Places, ...]]:
+        graph = self._assembly.graph
+        if self._linear and not graph.groups[self.group].is_given:
+            graph = graph.with_identity(self.group)  # only the neuron itself will be left of its group
+        return graph.restrict([(self.group, self.position)])
 
     @cached_property
     def _sub_model(self) -> Body:
@@ -283,12 +283,12 @@ class Neuron:
         """Weights, factor and whether it is a bias, for every connection into the neuron."""
         graph = self._assembly.graph
         for p in graph.incoming[self.group]:
-            connection, offset = graph.connections[p], graph.offsets[p]
-            _, edges = connection.in_edges(self.position)
-            whole = connection.values if offset is None else self._assembly.parameters[offset:]
+            connection, part = graph.connections[p], graph.slices[p]
+            _, places = connection.in_edges(self.position)
+            whole = connection.values if part is None else self._assembly.parameters[part]
             assert whole is not None
             biased = graph.groups[connection.source].activation == CONSTANT
-            yield whole[edges].astype(self.dtype, copy=False), float(connection.factor[self.position]), biased
+            yield whole[places].astype(self.dtype, copy=False), float(connection.factor[self.position]), biased
 
     def _sources(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
         graph = self._assembly.graph

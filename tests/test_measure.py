@@ -163,7 +163,7 @@ def test_the_scale_of_the_output_cancels_where_it_must():
 
 def own_weights(net, layer, i):
     """Positions of the in-weights of neuron i, by the documented order of the parameters (no biases)."""
-    offset = net.graph.offsets[layer.index - 1]
+    offset = net.graph.slices[layer.index - 1].start
     n_source = net.layers[layer.index - 1].size
     return offset + i * n_source + np.arange(n_source)
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.calculus.response import softmax, softmax_slope
 from assembly.errors import KinkWarning, NonFiniteError
 from assembly.kernels import activation
 from assembly.memory import check_fits
-from assembly.program import Program
+from assembly.program import Program, Segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Evaluation:
     weights : list of ndarray
         Weights of every block.
     pre, post, first, second : ndarray of shape (n_samples, n_nodes)
-        z, a = sigma(z), sigma'(z), sigma''(z) of every node.
+        z, a = sigma(z), sigma'(z), sigma''(z) of every node; the last two mean nothing in a softmax.
     """
 
     program: Program
@@ -68,8 +69,20 @@ class Evaluation:
         """Return the derivatives of one output; one pass over the weights per sample, the first time."""
         if output not in self._adjoints:
             self._warn_at_kinks()
-            self._adjoints[output] = _backward(self, output)
+            self._adjoints[output] = backward(self, int(self.program.outputs[output]))
         return self._adjoints[output]
+
+    def at_row(self, row: int) -> Evaluation:
+        """Return the evaluation at one of the samples."""
+        rows = (values[row : row + 1] for values in (self.pre, self.post, self.first, self.second))
+        return Evaluation(self.program, self.weights, *rows)
+
+    def slope(self, segment: Segment, values: NDArray[Any]) -> NDArray[Any]:
+        """Return what the activations of a segment make of a change of its pre-activations, at every sample."""
+        if segment.is_softmax:
+            return softmax_slope(self.post[:, segment.nodes], values)
+        changed: NDArray[Any] = self.first[:, segment.nodes] * values
+        return changed
 
     def _warn_at_kinks(self) -> None:
         at_kink = (self.program.codes == activation.RELU) & (self.pre == 0.0)
@@ -116,6 +129,8 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
                     for row in range(len(samples)):
                         block.push(weights[position], post[row], pre[row])
                 activation.activate(program.codes, pre, post, first, second, segment.nodes.start, segment.nodes.stop)
+            if segment.is_softmax:
+                post[:, segment.nodes] = softmax(pre[:, segment.nodes])
     if not np.isfinite(post).all():
         raise NonFiniteError(
             f"A neuron overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
@@ -127,12 +142,26 @@ def gradient(evaluation: Evaluation, row: int, output: int) -> NDArray[Any]:
     """Return the gradient of one output at one sample in all parameters, ``c_v b_v a_u`` edge by edge."""
     program = evaluation.program
     a, b = evaluation.post[row], evaluation.adjoints(output).pre[row]
-    nothing = np.zeros_like(a)
     out = np.empty(program.n_parameters, dtype=program.dtype)
-    for block in program.blocks:
-        if block.parameters is not None:
-            block.scatter(b, nothing, a, b, out[block.parameters])
+    scatter(evaluation, b, np.zeros_like(a), a, b, out)
     return out
+
+
+def scatter(
+    evaluation: Evaluation, s: NDArray[Any], t: NDArray[Any], a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]
+) -> None:
+    """Fill `out`, shape (n_parameters,), with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each weight."""
+    filled: set[int] = set()
+    for position in evaluation.program.trainable:
+        block, weights = evaluation.program.blocks[position], evaluation.weights[position]
+        part = out[block.parameters]
+        if block.parameters.start in filled:
+            more = np.empty_like(part)
+            block.scatter(weights, s, t, a, b, more)
+            part += more
+        else:
+            block.scatter(weights, s, t, a, b, part)
+            filled.add(block.parameters.start)
 
 
 def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
@@ -148,21 +177,24 @@ def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
             block = program.blocks[position]
             for row in range(len(tangents)):
                 if block.parameters is not None:
-                    block.push(block.weights(direction), evaluation.post[row], pre[row])
+                    block.differentiate(
+                        evaluation.weights[position], block.weights(direction), evaluation.post[row], pre[row]
+                    )
                 if not block.from_given:
                     block.push(evaluation.weights[position], tangents[row], pre[row])
         if segment.incoming:
-            tangents[:, segment.nodes] = evaluation.first[:, segment.nodes] * pre[:, segment.nodes]
+            tangents[:, segment.nodes] = evaluation.slope(segment, pre[:, segment.nodes])
     return tangents[:, program.outputs]
 
 
-def _backward(evaluation: Evaluation, output: int) -> Adjoints:
+def backward(evaluation: Evaluation, node: int) -> Adjoints:
+    """Return the derivatives of the activation of one node with respect to every node, for every sample."""
     program = evaluation.program
     post, pre = np.zeros_like(evaluation.post), np.zeros_like(evaluation.post)
-    post[:, program.outputs[output]] = 1.0
+    post[:, node] = 1.0
     for segment in reversed(program.segments):
         if segment.incoming:
-            pre[:, segment.nodes] = evaluation.first[:, segment.nodes] * post[:, segment.nodes]
+            pre[:, segment.nodes] = evaluation.slope(segment, post[:, segment.nodes])
             for position in segment.incoming:
                 block = program.blocks[position]
                 if not block.from_given:

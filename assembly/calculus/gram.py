@@ -5,7 +5,9 @@ With G over activations and P over pre-activations of neurons at inputs x (rows)
 .. math:: P_{ij} = c_i^2 \delta_{ij} \sum_u a_u(x) a_u(x') + \sum_{u, u'} c_i w_{iu}\, G_{u u'}\, c_j w_{ju'},
           \qquad G_{ij} = \sigma_i'(x)\, \sigma_j'(x')\, P_{ij}
 
-where the first term runs over trainable edges and G vanishes at the inputs.
+where the first term runs over trainable edges, with the Kronecker delta replaced by what i and j share where edges share
+weights, and G vanishes at the inputs. Weights that connections of different layers share have no such recursion: then
+the gradients themselves are multiplied.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.calculus.evaluation import Evaluation
+from assembly.calculus.evaluation import Evaluation, backward, scatter
+from assembly.calculus.response import softmax_slope
 from assembly.memory import check_fits
 
 Matrix = NDArray[Any]
@@ -38,6 +41,8 @@ def neuron_gram(evaluation: Evaluation, segments: tuple[int, ...], row: int, oth
     Cost: two matrix products per pair of groups met, in a layered network one pair per layer; memory the matrices of
     all pairs met.
     """
+    if evaluation.program.shares_between_blocks:
+        return _gradients(evaluation, segments, row) @ _gradients(evaluation, segments, other).T
     size = max(segment.nodes.stop - segment.nodes.start for segment in evaluation.program.segments)
     needed = (len(evaluation.program.segments) + 2) * size**2 * evaluation.program.dtype.itemsize
     check_fits(f"The Gram matrices of layers of up to {size:,} neurons", needed, "use smaller widths or dtype float32")
@@ -64,15 +69,18 @@ class _Recursion:
         """P within one segment: own in-weights, plus W G W^T over all pairs of sources."""
         nodes = self.program.segments[segment].nodes
         x, y = self.rows
-        own = np.zeros(nodes.stop - nodes.start, self.program.dtype)
-        total = np.zeros((len(own), len(own)), self.program.dtype)
+        size = nodes.stop - nodes.start
+        total = np.zeros((size, size), self.program.dtype)
         for position in self.program.segments[segment].incoming:
             block = self.program.blocks[position]
             if block.parameters is not None:
-                own += block.factor**2 * block.products(self.evaluation.post[x], self.evaluation.post[y])
+                own = block.own_gram(self.evaluation.weights[position], self.evaluation.post[x], self.evaluation.post[y])
+                if own.ndim == 1:
+                    total[np.diag_indices(size)] += own
+                else:
+                    total += own
             if not block.from_given:
                 total += self._multiply(position, self.cross(self.segment_of[block.source.start], segment))
-        total[np.diag_indices(len(own))] += own
         return total
 
     def cross(self, earlier: int, later: int) -> Matrix:
@@ -95,15 +103,33 @@ class _Recursion:
 
     def _post(self, first: int, second: int) -> Matrix:
         x, y = self.rows
-        slopes = self.evaluation.first
-        left, right = self.program.segments[first].nodes, self.program.segments[second].nodes
         if first == second:
-            own: Matrix = slopes[x, left, None] * self.pre(first) * slopes[y, None, right]
-            return own
+            return self._through(first, x, self._through(first, y, self.pre(first)).T).T
         if first < second:
-            between: Matrix = self.cross(first, second) * slopes[y, None, right]
-            return between
+            return self._through(second, y, self.cross(first, second))
         return self.mirror.post(second, first).T
+
+    def _through(self, segment: int, row: int, matrix: Matrix) -> Matrix:
+        """Return the columns of a matrix, which stand for pre-activations of a segment, through its activations."""
+        nodes = self.program.segments[segment].nodes
+        if self.program.segments[segment].is_softmax:
+            return softmax_slope(self.evaluation.post[row, nodes], matrix)
+        product: Matrix = matrix * self.evaluation.first[row, nodes]
+        return product
 
     def _multiply(self, position: int, right: Matrix) -> Matrix:
         return self.program.blocks[position].multiply(self.evaluation.weights[position], right)
+
+
+def _gradients(evaluation: Evaluation, segments: tuple[int, ...], row: int) -> Matrix:
+    """Return the gradients of all neurons of some segments in all parameters; a backward pass for each."""
+    program = evaluation.program
+    nodes = [node for i in segments for node in range(program.segments[i].nodes.start, program.segments[i].nodes.stop)]
+    needed = 2 * len(nodes) * program.n_parameters * program.dtype.itemsize
+    check_fits(f"The gradients of {len(nodes):,} neurons", needed, "use smaller widths or dtype float32")
+    one = evaluation.at_row(row)
+    found = np.empty((len(nodes), program.n_parameters), program.dtype)
+    for out, node in zip(found, nodes, strict=True):
+        b = backward(one, node).pre[0]
+        scatter(one, b, np.zeros_like(b), one.post[0], b, out)
+    return found

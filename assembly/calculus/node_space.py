@@ -14,6 +14,13 @@ For a direction `dw` of the parameters, with a the activations and b the pre-act
 
 so the rank of H is at most twice the number of neurons, and its non-zero eigenvalues are those of :math:`M N` with the
 Gram operator :math:`N = Z Z^T`, which reads no weight. Frozen edges take part in M, never in Z and N.
+
+Weights of blocks outside node space (tied edges, small convolutions, sub-models of the user's own) are coordinates r of
+their own, after s and t: Z and N are the identity there, and M does with r what Z would do, so that
+
+.. math:: H = Z^T M Z \quad\text{with}\quad Z = \begin{pmatrix} Z_{nodes} \\ I \end{pmatrix}
+
+still holds exactly.
 """
 
 from __future__ import annotations
@@ -24,8 +31,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.calculus.evaluation import Evaluation
+from assembly.blocks.block import Local, NodeBlock
+from assembly.calculus.evaluation import Evaluation, scatter
+from assembly.calculus.response import softmax_bend, softmax_slope
 from assembly.errors import SaturationError
+from assembly.program import Segment
 
 Vector = NDArray[Any]
 
@@ -33,7 +43,7 @@ Vector = NDArray[Any]
 class NodeSpaceHessian:
     """H at one sample of an evaluation, as the three maps Z, M and its Gram operator N.
 
-    Node-space vectors have shape (2 * n_nodes,): first s (or p), then t (or q), by node.
+    Node-space vectors have shape (size,): first s (or p), then t (or q), by node, then r, the weights outside.
 
     Parameters
     ----------
@@ -51,17 +61,27 @@ class NodeSpaceHessian:
 
     def __init__(self, evaluation: Evaluation, row: int, output: int) -> None:
         adjoints = evaluation.adjoints(output)
+        self.evaluation = evaluation
         self.program = evaluation.program
         self.weights = evaluation.weights
         self.a = evaluation.post[row]
         self.b = adjoints.pre[row]
+        self.abar = adjoints.post[row]
         self.first = evaluation.first[row]
-        self.curvature = evaluation.second[row] * adjoints.post[row]  # sigma'' abar
+        self.second = evaluation.second[row]
         self.dtype = self.program.dtype
-        self.size = 2 * self.program.n_nodes
+        self.size = self.program.n_coordinates
         _check_resolution(self.b)
-        self._trainable = [block for block in self.program.blocks if block.parameters is not None]
-        self._gram = [block.gram(self.a, self.b) for block in self._trainable]
+        self._bind()
+
+    def _bind(self) -> None:
+        blocks, outside = self.program.blocks, self.program.coordinates
+        self.curvature = self.second * self.abar
+        self._inside = [block for i in self.program.trainable if isinstance(block := blocks[i], NodeBlock) and i not in outside]
+        self._gram = [block.gram(self.a, self.b) for block in self._inside]
+        self._outside: list[tuple[slice, Local]] = [
+            (part, blocks[i].local(self.weights[i], self.a, self.b)) for i, part in outside.items()
+        ]
 
     def in_double(self) -> NodeSpaceHessian:
         """Return the same operator, of the same numbers, with arithmetic in float64."""
@@ -70,25 +90,31 @@ class NodeSpaceHessian:
         other = copy.copy(self)
         other.dtype = np.dtype(np.float64)
         other.weights = [weights.astype(np.float64) for weights in self.weights]
-        other.a, other.b, other.first, other.curvature = (
-            vector.astype(np.float64) for vector in (self.a, self.b, self.first, self.curvature)
+        other.a, other.b, other.abar, other.first, other.second = (
+            vector.astype(np.float64) for vector in (self.a, self.b, self.abar, self.first, self.second)
         )
-        other._gram = [block.gram(other.a, other.b) for block in self._trainable]
+        other._bind()
         return other
 
     def split(self, vector: Vector) -> tuple[Vector, Vector]:
-        """Return the two halves of a node-space vector as views."""
-        return vector[: self.program.n_nodes], vector[self.program.n_nodes :]
+        """Return s and t of a node-space vector as views."""
+        return vector[: self.program.n_nodes], vector[self.program.n_nodes : 2 * self.program.n_nodes]
+
+    def rest(self, vector: Vector) -> Vector:
+        """Return r of a node-space vector, the weights outside node space, as a view."""
+        return vector[2 * self.program.n_nodes :]
 
     def Z(self, direction: Vector) -> Vector:  # noqa: N802
-        """Edges to nodes: (p, q) of a direction of the parameters; two passes over it, one in the first layer."""
+        """Edges to nodes: (p, q, r) of a direction of the parameters; two passes over it, one in the first layer."""
         out = np.zeros(self.size, self.dtype)
         p, q = self.split(out)
-        for block in self._trainable:
+        for block in self._inside:
             weights = block.weights(direction)
             block.push(weights, self.a, p)
             if not block.from_given:
                 block.pull(weights, self.b, q)
+        for i, part in self.program.coordinates.items():
+            self.rest(out)[part] = direction[self.program.blocks[i].parameters]
         return out
 
     def M(self, vector: Vector) -> Vector:  # noqa: N802
@@ -97,28 +123,37 @@ class NodeSpaceHessian:
         out = np.zeros(self.size, self.dtype)
         s, t = self.split(out)
         z_dot, abar_dot = p.copy(), q.copy()
+        for part, local in self._outside:
+            local.forward(self.rest(vector)[part], z_dot)
+            local.backward(self.rest(vector)[part], abar_dot)
         blocks = self.program.blocks
         for segment in self.program.segments:
             if segment.incoming:
                 for position in segment.incoming:
                     if not blocks[position].from_given:
                         blocks[position].push(self.weights[position], t, z_dot)
-                t[segment.nodes] = self.first[segment.nodes] * z_dot[segment.nodes]
+                t[segment.nodes] = self._slope(segment, z_dot)
         for segment in reversed(self.program.segments):
             if segment.incoming:
-                nodes = segment.nodes
-                s[nodes] = self.curvature[nodes] * z_dot[nodes] + self.first[nodes] * abar_dot[nodes]
+                s[segment.nodes] = self._bend(segment, z_dot) + self._slope(segment, abar_dot)
                 for position in segment.incoming:
                     if not blocks[position].from_given:
                         blocks[position].pull(self.weights[position], s, abar_dot)
+        for part, local in self._outside:
+            local.collect(self.rest(vector)[part], s, t, self.rest(out)[part])
         return out
 
     def Z_transposed(self, vector: Vector) -> Vector:  # noqa: N802
-        """Nodes to edges: the direction of the parameters that (s, t) stands for; one pass over the edges."""
+        """Nodes to edges: the direction of the parameters that (s, t, r) stands for; one pass over the edges."""
         s, t = self.split(vector)
         out = np.empty(self.program.n_parameters, self.dtype)
-        for block in self._trainable:
-            block.scatter(s, t, self.a, self.b, out[block.parameters])
+        for position in self.program.trainable:
+            block = self.program.blocks[position]
+            part = self.program.coordinates.get(position)
+            if part is None:
+                block.scatter(self.weights[position], s, t, self.a, self.b, out[block.parameters])
+            else:
+                out[block.parameters] = self.rest(vector)[part]
         return out
 
     def N(self, vector: Vector) -> Vector:  # noqa: N802
@@ -128,6 +163,7 @@ class NodeSpaceHessian:
         p, q = self.split(out)
         for apply in self._gram:
             apply(s, t, p, q)
+        self.rest(out)[:] = self.rest(vector)
         return out
 
     def apply(self, direction: Vector) -> Vector:
@@ -135,19 +171,42 @@ class NodeSpaceHessian:
         return self.Z_transposed(self.M(self.Z(direction)))
 
     def diagonal(self) -> Vector:
-        """Return the diagonal of N: `squared_norms` one after the other."""
-        return np.concatenate(self.squared_norms())
+        """Return the diagonal of N."""
+        alpha, beta = self.squared_norms()
+        return np.concatenate([alpha, beta, np.ones(self.size - 2 * self.program.n_nodes, self.dtype)])
 
     def squared_norms(self) -> tuple[Vector, Vector]:
-        """Return ``alpha_v = sum c_v^2 a_u^2`` and ``beta_u = sum c_v^2 b_v^2``, the diagonal of N but for cross terms.
+        """Return ``alpha_v = sum c_v^2 a_u^2`` and ``beta_u = sum c_v^2 b_v^2`` over trainable edges in node space.
 
-        Both run over trainable edges. ``alpha_v b_v^2`` is the squared gradient in the in-weights of neuron v.
+        ``alpha_v b_v^2`` is the squared gradient in the in-weights of neuron v, if it shares none.
         """
-        ones_and_zeros = np.zeros(self.size, self.dtype)
-        ones_and_zeros[: self.program.n_nodes] = 1.0
-        alpha, _ = self.split(self.N(ones_and_zeros))
-        _, beta = self.split(self.N(1.0 - ones_and_zeros))
+        alpha, beta = np.zeros_like(self.a), np.zeros_like(self.a)
+        for block in self._inside:
+            squared = block.factor.astype(self.dtype) ** 2
+            alpha[block.target] += squared * block.products(self.a, self.a)
+            if not block.from_given:
+                beta[block.source] += block.spread(squared * self.b[block.target] ** 2)
         return alpha, beta
+
+    def gradient(self) -> Vector:
+        """Return the gradient of the output in all parameters."""
+        out = np.empty(self.program.n_parameters, self.dtype)
+        scatter(self.evaluation, self.b, np.zeros_like(self.a), self.a, self.b, out)
+        return out
+
+    def _slope(self, segment: Segment, values: Vector) -> Vector:
+        nodes = segment.nodes
+        if segment.is_softmax:
+            return softmax_slope(self.a[nodes], values[nodes])
+        changed: Vector = self.first[nodes] * values[nodes]
+        return changed
+
+    def _bend(self, segment: Segment, z_dot: Vector) -> Vector:
+        nodes = segment.nodes
+        if segment.is_softmax:
+            return softmax_bend(self.a[nodes], self.abar[nodes], z_dot[nodes])
+        bent: Vector = self.curvature[nodes] * z_dot[nodes]
+        return bent
 
 
 def _check_resolution(b: Vector) -> None:

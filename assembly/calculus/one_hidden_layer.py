@@ -17,8 +17,10 @@ from assembly.calculus.node_space import NodeSpaceHessian, Vector
 
 
 def applies_to(hessian: NodeSpaceHessian) -> bool:
-    """Return whether all paths have one hidden layer and nothing above it bends the output asked for."""
+    """Return whether all paths have one hidden layer, no weight is shared, and nothing above bends the output asked for."""
     program = hessian.program
+    if not program.is_edgewise:
+        return False
     above = np.zeros(program.n_nodes, dtype=bool)
     for block in program.blocks:
         if not block.from_given:

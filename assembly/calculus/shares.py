@@ -10,15 +10,19 @@ gradient   :math:`|\partial f/\partial w_i|^2 / \sum_j |\partial f/\partial w_j|
 adjoint    :math:`\bar a_i^2 / |\bar a|^2`
 curvature  squared weight of the in-weights of i in the top eigenvector, over that of the layer
 =========  =====================================================================================
+
+A weight that several edges share is divided among them equally.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.blocks.block import NodeBlock, SharedBlock
 from assembly.calculus.node_space import NodeSpaceHessian
 
 Vector = NDArray[Any]
@@ -26,8 +30,11 @@ Vector = NDArray[Any]
 
 def contributions(hessian: NodeSpaceHessian, abar: Vector) -> dict[str, Vector]:
     """Return the non-negative contribution of every node, by kind, before division by the layer's total."""
-    alpha, _ = hessian.squared_norms()
-    return {"value": np.abs(abar * hessian.a), "gradient": hessian.b**2 * alpha, "adjoint": abar**2}
+    return {
+        "value": np.abs(abar * hessian.a),
+        "gradient": _carried(hessian, hessian.b, np.zeros_like(hessian.b), hessian.gradient),
+        "adjoint": abar**2,
+    }
 
 
 def curvature_contributions(hessian: NodeSpaceHessian, coordinates: Vector) -> Vector:
@@ -36,12 +43,22 @@ def curvature_contributions(hessian: NodeSpaceHessian, coordinates: Vector) -> V
     For node v: ``c_v^2 sum_u (s_v a_u + t_u b_v)^2``, from three passes over the structure and none over the weights.
     """
     s, t = hessian.split(coordinates)
-    total = np.zeros(hessian.program.n_nodes, hessian.dtype)
-    for block in hessian.program.blocks:
-        if block.parameters is not None:
-            v = block.target
+    return _carried(hessian, s, t, lambda: hessian.Z_transposed(coordinates))
+
+
+def _carried(hessian: NodeSpaceHessian, s: Vector, t: Vector, direction: Callable[[], Vector]) -> Vector:
+    """What the in-weights of every node carry of a direction ``c_v (s_v a_u + t_u b_v)``, made only where shared."""
+    program = hessian.program
+    total = np.zeros(program.n_nodes, hessian.dtype)
+    made: Vector | None = None
+    for block in (program.blocks[position] for position in program.trainable):
+        v = block.target
+        if isinstance(block, SharedBlock):
+            made = direction() if made is None else made
+            total[v] += block.carried(made[block.parameters])
+        elif isinstance(block, NodeBlock):
             total[v] += block.factor**2 * s[v] ** 2 * block.products(hessian.a, hessian.a)
-            if not block.from_given:
+            if not block.from_given and t.any():
                 b = hessian.b[v]
                 at, tt = block.products(hessian.a, t), block.products(t, t)
                 total[v] += block.factor**2 * (2.0 * s[v] * b * at + b**2 * tt)

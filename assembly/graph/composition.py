@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.graph.connections import Connection, Dense, Sparse
-from assembly.graph.description import CONSTANT, INPUT, Graph, Group
+from assembly.graph.connections import Connection, Convolution, Dense, Own, Sparse, Tied
+from assembly.graph.description import CONSTANT, INPUT, SOFTMAX, Graph, Group
 
 Node = tuple[int, int]
 
@@ -23,6 +23,7 @@ def side_by_side(graphs: Sequence[Graph]) -> tuple[Graph, list[list[Node]]]:
     constant: int | None = None
     connections: list[Connection] = []
     outputs: list[list[Node]] = []
+    n_pools = 0
     for graph in graphs:
         renumbered: dict[int, int] = {}
         for position, group in enumerate(graph.groups):
@@ -35,10 +36,14 @@ def side_by_side(graphs: Sequence[Graph]) -> tuple[Graph, list[list[Node]]]:
                 groups.append(group)
                 if group.activation == CONSTANT:
                     constant = renumbered[position]
-        connections += [
-            replace(connection, source=renumbered[connection.source], target=renumbered[connection.target])
-            for connection in graph.connections
-        ]
+        pools = {c.pool: None for c in graph.connections if c.pool is not None}
+        numbers = {pool: n_pools + i for i, pool in enumerate(pools)}
+        n_pools += len(pools)
+        for connection in graph.connections:
+            if isinstance(connection, Tied) and connection.pool is not None:
+                connection = replace(connection, pool=numbers[connection.pool])
+            source, target = renumbered[connection.source], renumbered[connection.target]
+            connections.append(replace(connection, source=source, target=target))
         outputs.append([(renumbered[group], position) for group, position in graph.outputs])
     return Graph(tuple(groups), tuple(connections), ()), outputs
 
@@ -97,6 +102,12 @@ def stacked(graph: Graph, n_copies: int) -> tuple[Graph, list[Node]]:
     return Graph(groups, connections, ()), [(group, copy * size + position) for copy in range(n_copies)]
 
 
+def can_be_stacked(graph: Graph) -> bool:
+    """Return whether `stacked` can take it: not where a convolution or a softmax would run across copies."""
+    coupled = any(group.activation == SOFTMAX for group in graph.groups)
+    return not coupled and not any(isinstance(connection, Convolution) for connection in graph.connections)
+
+
 def same_structure(first: Graph, second: Graph) -> bool:
     """Return whether two graphs differ in nothing but their trainable weights."""
     return (
@@ -113,29 +124,32 @@ def _repeated(group: Group, n_copies: int) -> Group:
 
 
 def _stacked_connection(connection: Connection, from_given: bool, n_copies: int) -> Connection:
-    values = None if connection.values is None else np.tile(connection.values, n_copies)
     factor, n_target = np.tile(connection.factor, n_copies), connection.n_target * n_copies
+    if isinstance(connection, Own):
+        return replace(connection, n_target=n_target, factor=factor)
+    values = None if connection.values is None else np.tile(connection.values, n_copies)
     if isinstance(connection, Dense) and from_given:
         return replace(connection, n_target=n_target, factor=factor, values=values)
     edges = _as_sparse(connection)
-    copies = np.arange(n_copies)
+    copies = np.arange(n_copies)[:, None]
     shift = 0 if from_given else edges.n_source
-    indices = (edges.indices[None, :].astype(np.int64) + shift * copies[:, None]).ravel()
-    indptr = (edges.indptr[None, :-1] + edges.n_edges * copies[:, None]).ravel()
-    return Sparse(
-        source=edges.source,
-        target=edges.target,
-        n_source=edges.n_source if from_given else edges.n_source * n_copies,
-        n_target=n_target,
-        factor=factor,
-        indptr=np.append(indptr, edges.n_edges * n_copies),
-        indices=indices.astype(np.int32),
-        values=values,
-    )
+    indptr = np.append((edges.indptr[None, :-1] + edges.n_edges * copies).ravel(), edges.n_edges * n_copies)
+    indices = (edges.indices[None, :].astype(np.int64) + shift * copies).ravel().astype(np.int32)
+    n_source = edges.n_source if from_given else edges.n_source * n_copies
+    sizes = {"n_source": n_source, "n_target": n_target}
+    if isinstance(edges, Tied):
+        weight = (edges.weight[None, :].astype(np.int64) + edges.n_weights * copies).ravel().astype(np.int32)
+        n_weights = edges.n_weights * n_copies
+        return replace(
+            edges, **sizes, factor=factor, indptr=indptr, indices=indices, weight=weight, n_weights=n_weights
+        )
+    return replace(edges, **sizes, factor=factor, indptr=indptr, indices=indices, values=values)
 
 
-def _as_sparse(connection: Connection) -> Sparse:
-    if isinstance(connection, Sparse):
+def _as_sparse(connection: Dense | Sparse | Tied | Convolution) -> Sparse | Tied:
+    if isinstance(connection, Convolution):
+        return connection.as_tied()
+    if isinstance(connection, Sparse | Tied):
         return connection
     return Sparse(
         source=connection.source,
@@ -150,12 +164,10 @@ def _as_sparse(connection: Connection) -> Sparse:
 
 
 def _same_connection(a: Connection, b: Connection) -> bool:
-    if type(a) is not type(b) or (a.source, a.target, a.n_target) != (b.source, b.target, b.n_target):
-        return False
-    if (a.values is None) != (b.values is None) or not np.array_equal(a.factor, b.factor):
-        return False
-    if a.values is not None and b.values is not None and not np.array_equal(a.values, b.values):
-        return False
-    if isinstance(a, Sparse) and isinstance(b, Sparse):
-        return np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
-    return True
+    return type(a) is type(b) and all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
+    return a == b

@@ -62,3 +62,11 @@ def products(indptr, source, a, c, out):
         for e in range(indptr[v], indptr[v + 1]):
             total += a[source[e]] * c[source[e]]
         out[v] = total
+
+
+@kernel()
+def spread(indptr, source, value, out):
+    """Add value_v to out_u(e) for every edge e into v."""
+    for v in range(value.shape[0]):
+        for e in range(indptr[v], indptr[v + 1]):
+            out[source[e]] += value[v]

@@ -1,0 +1,168 @@
+"""What every block does. A block maps node vectors to node vectors, of shape (n_nodes,); its weights have `shape`.
+
+* `push` adds the forward sum `c_v sum_u w_uv a_u` to the targets,
+* `pull` adds the backward sum `sum_v c_v w_uv b_v` to the sources,
+* `scatter` makes weights from nodes, `c_v (s_v a_u + t_u b_v)`, summed over the edges that share one,
+* `gram` applies `Z Z^T` without touching a weight.
+
+With the direction `dw` in place of the weights, `push` of the activations and `pull` of the adjoints are `Z`.
+Inputs and the constant have no coordinates in node space: blocks from them read no t and add no q there.
+
+Where edges share weights, `Z Z^T` is no longer cheap, and the weights are fewer than the edges: such a block is not
+`in_node_space`. Its weights are coordinates of their own, on which Z is the identity; see `Local`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[Any]
+GramPart = Callable[[Vector, Vector, Vector, Vector], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Block(ABC):
+    """A connection between two ranges of nodes.
+
+    Attributes
+    ----------
+    source, target : slice
+        Ranges of nodes.
+    factor : ndarray of shape (n_target,)
+        c_v of every target, in the dtype of the program.
+    parameters : slice or None
+        Where the weights stand among the parameters; None for a frozen block.
+    values : ndarray or None
+        The weights of a frozen block, in `shape`.
+    from_given : bool
+        True if the sources are inputs or the constant, whose tangents vanish.
+    """
+
+    source: slice
+    target: slice
+    factor: Vector
+    parameters: slice | None
+    values: Vector | None
+    from_given: bool
+    is_edgewise: ClassVar[bool] = False  # every edge has a weight of its own
+
+    @property
+    def n_target(self) -> int:
+        """Number of targets."""
+        return int(self.target.stop - self.target.start)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape in which the weights of this block are used."""
+
+    @property
+    @abstractmethod
+    def in_node_space(self) -> bool:
+        """Whether Z maps the weights to nodes; False if they are coordinates of their own."""
+
+    def weights(self, parameters: Vector) -> Vector:
+        """Return the weights as a view of the flat parameters, or the frozen ones."""
+        if self.parameters is None:
+            assert self.values is not None
+            return self.values
+        return parameters[self.parameters].reshape(self.shape)
+
+    @abstractmethod
+    def push(self, weights: Vector, a: Vector, out: Vector) -> None:
+        """Add ``c_v sum_u w_uv a_u`` to the targets of `out`; one pass over the weights."""
+
+    def differentiate(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
+        """Add the derivative of `push` along a direction of the weights to the targets of `out`."""
+        self.push(direction, a, out)
+
+    @abstractmethod
+    def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
+        """Add ``sum_v c_v w_uv b_v`` to the sources of `out`; one pass over the weights."""
+
+    @abstractmethod
+    def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
+        """Fill the flat weights `out` with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each."""
+
+    @abstractmethod
+    def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:
+        """Return ``<dz_i/dw(x), dz_j/dw(x')>`` of the targets over the weights of this block alone.
+
+        Shape (n_target, n_target), or its diagonal, shape (n_target,), where no weight is shared.
+        """
+
+    @abstractmethod
+    def multiply(self, weights: Vector, columns: Vector) -> Vector:
+        """Return ``c_v sum_u w_uv columns_u`` of a matrix over the sources, shape (n_target, n_columns)."""
+
+    def local(self, weights: Vector, a: Vector, b: Vector) -> Local:
+        """Return the part of the Hessian on coordinates that are the weights of this block."""
+        return Local(self, weights, a, b)
+
+
+class NodeBlock(Block):
+    """A block whose weights live in node space."""
+
+    @abstractmethod
+    def gram(self, a: Vector, b: Vector) -> GramPart:
+        """Return the function (s, t, p, q) that adds this block's part of ``Z Z^T (s, t)`` to (p, q)."""
+
+    @abstractmethod
+    def products(self, a: Vector, c: Vector) -> Vector:
+        """Return ``sum_u a_u c_u`` over the parents of every target, shape (n_target,)."""
+
+    @abstractmethod
+    def spread(self, squares: Vector) -> Vector:
+        """Return the sum of some values of the targets, shape (n_target,), over the children of every source."""
+
+    @abstractmethod
+    def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
+        """Return ``sum_v c_v^2 b_v d_v sum_u a_u c_u`` for rows of (a, b) against rows of (c, d)."""
+
+
+class SharedBlock(Block):
+    """A block whose weights are no longer one for every edge."""
+
+    @abstractmethod
+    def carried(self, direction: Vector) -> Vector:
+        """Return how much of the squared norm of a direction of the weights every target carries, shape (n_target,).
+
+        A weight that several edges read is divided among them equally.
+        """
+
+
+class Local:
+    """The Hessian on the weights r of one block as coordinates: forward, backward, and back to the weights.
+
+    Parameters
+    ----------
+    block : Block
+    weights : ndarray
+    a, b : ndarray of shape (n_nodes,)
+        Activations and pre-activation adjoints.
+    """
+
+    def __init__(self, block: Block, weights: Vector, a: Vector, b: Vector) -> None:
+        self.block = block
+        self.weights, self.a, self.b = weights, a, b
+
+    def forward(self, r: Vector, z_dot: Vector) -> None:
+        """Add what the direction r changes in the pre-activations of the targets."""
+        self.block.push(r.reshape(self.block.shape), self.a, z_dot)
+
+    def backward(self, r: Vector, abar_dot: Vector) -> None:
+        """Add what the direction r changes in the adjoints of the sources."""
+        if not self.block.from_given:
+            self.block.pull(r.reshape(self.block.shape), self.b, abar_dot)
+
+    def collect(self, r: Vector, s: Vector, t: Vector, out: Vector) -> None:
+        """Add the second derivative along r to the weights `out`: from tangents and their adjoints (t, s)."""
+        found = np.empty_like(out)
+        self.block.scatter(self.weights, s, t, self.a, self.b, found)
+        out += found

@@ -1,0 +1,123 @@
+r"""Convolutions by patches: with A what the windows see (one column a window) the pass is one matrix product W A.
+
+In node space the weights' directions are :math:`G = S A^T + B T^T` (S, B over the windows of the targets, T the patches
+of t), so :math:`Z Z^T` needs only products over pairs of windows, and no kernel:
+
+.. math:: G A = S (A^T A) + B (T^T A), \qquad G^T B = A (S^T B) + T (B^T B).
+
+Where the kernels have fewer entries than there are nodes, the weights themselves are the smaller space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from assembly.blocks.block import GramPart, NodeBlock, SharedBlock, Vector
+from assembly.graph.windows import OUTSIDE, Windows
+
+COLUMNS = 64  # of a matrix at once: bounds the memory of their patches
+
+
+@dataclass(frozen=True, eq=False)
+class ConvolutionBlock(NodeBlock, SharedBlock):
+    """Every channel of the target slides one kernel over the source; weights of shape (n_channels, patch size)."""
+
+    windows: Windows
+    n_channels: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels of the target times entries of a patch."""
+        return (self.n_channels, self.windows.channels * self.windows.n_taps)
+
+    @property
+    def in_node_space(self) -> bool:
+        """True where the kernels have more entries than there are nodes on both sides."""
+        return self.n_channels * self.shape[1] > self.n_target + self.source.stop - self.source.start
+
+    def push(self, weights: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.push`; one matrix product."""
+        out[self.target] += self.factor * (weights @ self.windows.patches(a[self.source])).ravel()
+
+    def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
+        """See `Block.pull`; one matrix product."""
+        self.windows.add_patches(weights.T @ self._images(b), out[self.source])
+
+    def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
+        """See `Block.scatter`."""
+        found = self._images(s) @ self.windows.patches(a[self.source]).T
+        if not self.from_given:
+            found += self._images(b) @ self.windows.patches(t[self.source]).T
+        out[:] = found.ravel()
+
+    def gram(self, a: Vector, b: Vector) -> GramPart:
+        """See `NodeBlock.gram`."""
+        windows, source, target = self.windows, self.source, self.target
+        seen, images = windows.patches(a[source]), self._images(b)
+        aa, bb = seen.T @ seen, images.T @ images
+
+        def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
+            left = self._images(s)
+            found = left @ aa
+            if not self.from_given:
+                moved = windows.patches(t[source])
+                found += images @ (moved.T @ seen)
+                windows.add_patches(seen @ (left.T @ images) + moved @ bb, q[source])
+            p[target] += self.factor * found.ravel()
+
+        return apply
+
+    def products(self, a: Vector, c: Vector) -> Vector:
+        """See `NodeBlock.products`."""
+        seen, other = self.windows.patches(a[self.source]), self.windows.patches(c[self.source])
+        return np.tile(np.einsum("kp,kp->p", seen, other), self.n_channels)
+
+    def spread(self, squares: Vector) -> Vector:
+        """See `NodeBlock.spread`."""
+        out = np.zeros(self.source.stop - self.source.start, dtype=squares.dtype)
+        total = squares.reshape(self.n_channels, -1).sum(axis=0)
+        self.windows.add_patches(np.tile(total, (self.shape[1], 1)), out)
+        return out
+
+    def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
+        """See `NodeBlock.kernel`, with the weights shared: products over pairs of windows, for each pair of rows."""
+        out = np.empty((len(a), len(c)), dtype=self.factor.dtype)
+        right = [(self.windows.patches(c[j, self.source]), self._images(d[j])) for j in range(len(c))]
+        for i in range(len(a)):
+            seen, images = self.windows.patches(a[i, self.source]), self._images(b[i])
+            for j, (other_seen, other_images) in enumerate(right):
+                out[i, j] = np.vdot(images.T @ other_images, seen.T @ other_seen)
+        return out
+
+    def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:
+        """See `Block.own_gram`: neurons of one channel share their kernel, others nothing."""
+        factor = self._images(np.ones_like(a))
+        seen = self.windows.patches(a[self.source]).T @ self.windows.patches(c[self.source])
+        n = self.windows.n_windows
+        gram = np.zeros((self.n_channels, n, self.n_channels, n), dtype=self.factor.dtype)
+        for channel in range(self.n_channels):
+            gram[channel, :, channel, :] = factor[channel, :, None] * seen * factor[channel, None, :]
+        return gram.reshape(self.n_target, self.n_target)
+
+    def multiply(self, weights: Vector, columns: Vector) -> Vector:
+        """See `Block.multiply`."""
+        found = [
+            np.tensordot(weights, self.windows.patches(columns[:, i : i + COLUMNS]), axes=1).reshape(self.n_target, -1)
+            for i in range(0, columns.shape[1], COLUMNS)
+        ]
+        product: Vector = self.factor[:, None] * np.concatenate(found, axis=1)
+        return product
+
+    def carried(self, direction: Vector) -> Vector:
+        """See `SharedBlock.carried`."""
+        inside = (self.windows.pixels != OUTSIDE).astype(direction.dtype)
+        shape = (self.n_channels, self.windows.channels, self.windows.n_taps)
+        squares = (direction.reshape(shape) ** 2).sum(axis=1) / np.maximum(inside.sum(axis=0), 1.0)
+        return cast(Vector, squares @ inside.T).ravel()
+
+    def _images(self, values: Vector) -> Vector:
+        """c_v times values of the targets, channels times windows."""
+        return cast(Vector, (self.factor * values[self.target]).reshape(self.n_channels, -1))

@@ -1,0 +1,84 @@
+"""Sub-models of the user's own as targets; their weights are coordinates of their own, on which they may bend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from assembly.blocks.block import Local, SharedBlock, Vector
+from assembly.graph.own import Functions
+
+
+@dataclass(frozen=True, eq=False)
+class OwnBlock(SharedBlock):
+    """Every target is ``g(w_v; x)``; weights of shape (n_target, n_parameters of g). The sources are the inputs."""
+
+    functions: Functions
+    in_node_space = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Targets times parameters of each."""
+        return (self.n_target, self.functions.n_parameters)
+
+    def push(self, weights: Vector, a: Vector, out: Vector) -> None:
+        """Add g of every target to `out`; one call of the user's function each."""
+        out[self.target] += self.functions.values(*self._double(weights, a))
+
+    def differentiate(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.differentiate`."""
+        out[self.target] += np.sum(self.gradients(weights, a) * direction, axis=1)
+
+    def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
+        """Inputs have no adjoint: nothing to add."""
+
+    def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
+        """Fill `out` with s_v times the gradient of every target."""
+        out.reshape(self.shape)[:] = s[self.target, None] * self.gradients(weights, a)
+
+    def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:
+        """See `Block.own_gram`."""
+        gram: Vector = np.sum(self.gradients(weights, a) * self.gradients(weights, c), axis=1)
+        return gram
+
+    def multiply(self, weights: Vector, columns: Vector) -> Vector:
+        """Inputs have no gradient: nothing comes through."""
+        return np.zeros((self.n_target, columns.shape[1]), dtype=self.factor.dtype)
+
+    def carried(self, direction: Vector) -> Vector:
+        """See `SharedBlock.carried`."""
+        carried: Vector = np.sum(direction.reshape(self.shape) ** 2, axis=1)
+        return carried
+
+    def gradients(self, weights: Vector, a: Vector) -> Vector:
+        """Return the gradient of every target in its own weights."""
+        return self.functions.gradients(*self._double(weights, a)).astype(self.factor.dtype, copy=False)
+
+    def local(self, weights: Vector, a: Vector, b: Vector) -> Local:
+        """See `Block.local`."""
+        return _OwnLocal(self, weights, a, b)
+
+    def _double(self, weights: Vector, a: Vector) -> tuple[Vector, Vector]:
+        return weights.astype(np.float64), a[self.source].astype(np.float64)
+
+
+class _OwnLocal(Local):
+    """As `Local`, with gradients computed once and the Hessian of every sub-model in place."""
+
+    def __init__(self, block: OwnBlock, weights: Vector, a: Vector, b: Vector) -> None:
+        super().__init__(block, weights, a, b)
+        self.own = block
+        self.gradients = block.gradients(weights, a)
+
+    def forward(self, r: Vector, z_dot: Vector) -> None:
+        """See `Local.forward`."""
+        z_dot[self.own.target] += np.sum(self.gradients * r.reshape(self.own.shape), axis=1)
+
+    def collect(self, r: Vector, s: Vector, t: Vector, out: Vector) -> None:
+        """See `Local.collect`."""
+        own = self.own
+        weights, x = own._double(self.weights, self.a)
+        bent = own.functions.hessian_products(weights, x, r.reshape(own.shape).astype(np.float64))
+        found = s[own.target, None] * self.gradients + self.b[own.target, None] * bent
+        out += found.ravel().astype(out.dtype, copy=False)

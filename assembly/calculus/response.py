@@ -1,0 +1,40 @@
+r"""How the activations of a group answer a change of its pre-activations: neuron by neuron, or through a softmax.
+
+With p the softmax of z and :math:`\bar a` the adjoints of p,
+
+.. math:: J v = p \odot (v - p \cdot v), \qquad
+          \frac{d}{dz}\bigl[J \bar a\bigr] \dot z = \dot p \odot (\bar a - p \cdot \bar a) - p\, (\dot p \cdot \bar a),
+          \quad \dot p = J \dot z
+
+and neuron by neuron :math:`J = \mathrm{diag}(\sigma')`, the second being :math:`\sigma'' \bar a \dot z`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+
+
+def softmax(z: Values) -> Values:
+    """Return the softmax over the last axis; no exponential overflows."""
+    raised = np.exp(z - z.max(axis=-1, keepdims=True))
+    p: Values = raised / raised.sum(axis=-1, keepdims=True)
+    return p
+
+
+def softmax_slope(p: Values, v: Values) -> Values:
+    """Return J v, over the last axis; J is symmetric, so this is its transpose too."""
+    slope: Values = p * (v - np.sum(p * v, axis=-1, keepdims=True))
+    return slope
+
+
+def softmax_bend(p: Values, abar: Values, z_dot: Values) -> Values:
+    """Return the derivative of J abar along z_dot, over the last axis."""
+    p_dot = softmax_slope(p, z_dot)
+    inner = np.sum(p * abar, axis=-1, keepdims=True)
+    bend: Values = p_dot * (abar - inner) - p * np.sum(p_dot * abar, axis=-1, keepdims=True)
+    return bend
