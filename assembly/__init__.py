@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from assembly.architectures import bottleneck, committee, from_neurons, mlp
+    from assembly.architectures.committees import committee
+    from assembly.architectures.layered import bottleneck, mlp
+    from assembly.architectures.neurons import from_neurons
     from assembly.estimate import Estimate
     from assembly.linearized import LinearizedModel
     from assembly.model import Assembly, SubModel
@@ -25,12 +27,12 @@ _HOME = {
     "Neuron": "neuron",
     "SubModel": "model",
     "activations": "activations",
-    "bottleneck": "architectures",
-    "committee": "architectures",
+    "bottleneck": "architectures.layered",
+    "committee": "architectures.committees",
     "data": "data",
     "errors": "errors",
-    "from_neurons": "architectures",
-    "mlp": "architectures",
+    "from_neurons": "architectures.neurons",
+    "mlp": "architectures.layered",
 }
 
 __all__ = [

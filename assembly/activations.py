@@ -13,6 +13,7 @@ swish     z / (1 + exp(-z))     1.09983933     0.5             0.30818152
 relu      max(z, 0)             1              none            none
 sin, cos  sin z, cos z          1              1               1
 quadratic z^2                   infinite       2               0
+exp       exp z                 infinite       infinite        infinite
 ========= ===================== ============== =============== ================
 
 ReLU's second derivative is taken as 0, which holds everywhere but at z = 0, where none exists: its Hessian says
@@ -44,6 +45,7 @@ FORMULAS = {
     "sin": "sin z",
     "cos": "cos z",
     "quadratic": "z^2",
+    "exp": "exp z",
 }
 
 # Suprema of |sigma'|, |sigma''|, |sigma'''|, each rounded up in the last figure given; NaN where none exists.
@@ -59,6 +61,7 @@ _SUPREMA = {
     "sin": (1.0, 1.0, 1.0),
     "cos": (1.0, 1.0, 1.0),
     "quadratic": (math.inf, 2.0, 0.0),
+    "exp": (math.inf, math.inf, math.inf),
 }
 
 
@@ -72,7 +75,7 @@ class Activation:
         One of `assembly.activations.NAMES`.
     sup_first, sup_second, sup_third : float
         Upper bounds of ``|sigma'|``, ``|sigma''|``, ``|sigma'''|`` over the real line, tight to about 1e-6 and rounded
-        up; infinite for the slope of the quadratic, NaN for ReLU's higher ones, which do not exist at 0.
+        up; infinite for the slope of the quadratic and for exp, NaN for ReLU's higher ones, which do not exist at 0.
 
     Examples
     --------

@@ -39,7 +39,9 @@ class Body:
         self.program = lower(graph, dtype)
         by_start = {part.start: block for part, block in zip(graph.parameter_blocks, weights, strict=True)}
         self.weights = [
-            block.weights(np.empty(0)) if block.parameters is None else by_start[block.parameters.start].reshape(block.shape)
+            block.weights(np.empty(0))
+            if block.parameters is None
+            else by_start[block.parameters.start].reshape(block.shape)
             for block in self.program.blocks
         ]
         self._latest: tuple[bytes, Evaluation] | None = None

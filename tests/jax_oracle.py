@@ -26,6 +26,7 @@ ACTIVATION = {
     "sin": jnp.sin,
     "cos": jnp.cos,
     "quadratic": lambda z: z * z,
+    "exp": jnp.exp,
 }
 N_NODES, N_EDGES, N_PARAMETERS, DEPTH = 40, 80, 72, 7
 

@@ -27,6 +27,7 @@ ACTIVATION = {
     "sin": np.sin,
     "cos": np.cos,
     "quadratic": lambda z: z * z,
+    "exp": np.exp,
 }
 
 

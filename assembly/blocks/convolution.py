@@ -36,7 +36,8 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
     @property
     def in_node_space(self) -> bool:
         """True where the kernels have more entries than there are nodes on both sides."""
-        return self.n_channels * self.shape[1] > self.n_target + self.source.stop - self.source.start
+        n_nodes = self.n_target + int(self.source.stop - self.source.start)
+        return self.n_channels * self.shape[1] > n_nodes
 
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
         """See `Block.push`; one matrix product."""

@@ -74,8 +74,9 @@ class Evaluation:
 
     def at_row(self, row: int) -> Evaluation:
         """Return the evaluation at one of the samples."""
-        rows = (values[row : row + 1] for values in (self.pre, self.post, self.first, self.second))
-        return Evaluation(self.program, self.weights, *rows)
+        one = slice(row, row + 1)
+        values = (self.pre[one], self.post[one], self.first[one], self.second[one])
+        return Evaluation(self.program, self.weights, *values)
 
     def slope(self, segment: Segment, values: NDArray[Any]) -> NDArray[Any]:
         """Return what the activations of a segment make of a change of its pre-activations, at every sample."""
@@ -154,8 +155,9 @@ def scatter(
     filled: set[int] = set()
     for position in evaluation.program.trainable:
         block, weights = evaluation.program.blocks[position], evaluation.weights[position]
+        assert block.parameters is not None
         part = out[block.parameters]
-        if block.parameters.start in filled:
+        if block.parameters.start in filled:  # another block reads the same weights
             more = np.empty_like(part)
             block.scatter(weights, s, t, a, b, more)
             part += more

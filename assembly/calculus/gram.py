@@ -5,8 +5,8 @@ With G over activations and P over pre-activations of neurons at inputs x (rows)
 .. math:: P_{ij} = c_i^2 \delta_{ij} \sum_u a_u(x) a_u(x') + \sum_{u, u'} c_i w_{iu}\, G_{u u'}\, c_j w_{ju'},
           \qquad G_{ij} = \sigma_i'(x)\, \sigma_j'(x')\, P_{ij}
 
-where the first term runs over trainable edges, with the Kronecker delta replaced by what i and j share where edges share
-weights, and G vanishes at the inputs. Weights that connections of different layers share have no such recursion: then
+where the first term runs over trainable edges and G vanishes at the inputs. Where edges share weights, what i and j share
+takes the place of the Kronecker delta. Weights that connections of different layers share have no such recursion: there
 the gradients themselves are multiplied.
 """
 
@@ -74,7 +74,9 @@ class _Recursion:
         for position in self.program.segments[segment].incoming:
             block = self.program.blocks[position]
             if block.parameters is not None:
-                own = block.own_gram(self.evaluation.weights[position], self.evaluation.post[x], self.evaluation.post[y])
+                own = block.own_gram(
+                    self.evaluation.weights[position], self.evaluation.post[x], self.evaluation.post[y]
+                )
                 if own.ndim == 1:
                     total[np.diag_indices(size)] += own
                 else:

@@ -77,7 +77,9 @@ class NodeSpaceHessian:
     def _bind(self) -> None:
         blocks, outside = self.program.blocks, self.program.coordinates
         self.curvature = self.second * self.abar
-        self._inside = [block for i in self.program.trainable if isinstance(block := blocks[i], NodeBlock) and i not in outside]
+        self._inside = [
+            block for i in self.program.trainable if isinstance(block := blocks[i], NodeBlock) and i not in outside
+        ]
         self._gram = [block.gram(self.a, self.b) for block in self._inside]
         self._outside: list[tuple[slice, Local]] = [
             (part, blocks[i].local(self.weights[i], self.a, self.b)) for i, part in outside.items()

@@ -17,7 +17,7 @@ from assembly.calculus.node_space import NodeSpaceHessian, Vector
 
 
 def applies_to(hessian: NodeSpaceHessian) -> bool:
-    """Return whether all paths have one hidden layer, no weight is shared, and nothing above bends the output asked for."""
+    """Return whether all paths have one hidden layer, no weight is shared, and nothing above bends the output."""
     program = hessian.program
     if not program.is_edgewise:
         return False

@@ -390,9 +390,7 @@ def _rows(indptr: NDArray[np.int64], targets: NDArray[np.int64]) -> tuple[NDArra
     return taken, np.repeat(indptr[targets] - taken[:-1], lengths) + np.arange(taken[-1])
 
 
-def _largest(
-    values: NDArray[np.int64], indptr: NDArray[np.int64], indices: NDArray[np.int32]
-) -> NDArray[np.int64]:
+def _largest(values: NDArray[np.int64], indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.int64]:
     found = np.zeros(len(indptr) - 1, dtype=np.int64)
     fed = np.flatnonzero(np.diff(indptr))
     if len(values) and values.min() == values.max():  # no pass over the edges where all sources are alike

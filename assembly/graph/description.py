@@ -83,10 +83,11 @@ class Graph:
             elif connection.pool in pools:
                 found.append(pools[connection.pool])
             else:
-                found.append(slice(position, position + connection.n_weights))
-                position += connection.n_weights
+                part = slice(position, position + connection.n_weights)
+                position = part.stop
+                found.append(part)
                 if connection.pool is not None:
-                    pools[connection.pool] = found[-1]
+                    pools[connection.pool] = part
         return tuple(found)
 
     @cached_property
@@ -168,7 +169,7 @@ class Graph:
             found += [(int(every[p]), int(trainable[p]), int(self.depths[group][p])) for p in positions]
         return found
 
-    def restrict(self, nodes: Sequence[tuple[int, int]]) -> tuple[Graph, tuple[Edges, ...]]:
+    def restrict(self, nodes: Sequence[tuple[int, int]]) -> tuple[Graph, tuple[Places, ...]]:
         """Return the graph below the given neurons, which become its outputs.
 
         Only their ancestors stay, and only edges between those; the inputs and the constant are kept as they are.

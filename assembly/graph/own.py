@@ -54,7 +54,7 @@ class Functions:
         return np.array([self.checked("hessian_product", product(w, x, v), shape) for w, v in pairs])
 
     def checked(self, what: str, found: Any, shape: tuple[int, ...]) -> Vector:
-        """Return an answer of the user's function as float64, or raise with its name, what it must be and what it was."""
+        """Return an answer of a user's function as float64, or raise if its shape is another or it is not finite."""
         array = np.asarray(found)
         if array.dtype.kind not in "biuf" or array.shape != shape:
             wanted = f"shape {shape}" if shape else "one number"

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from assembly.kernels import kernel
 
-NAMES = ("identity", "tanh", "erf", "sigmoid", "softplus", "gelu", "swish", "relu", "sin", "cos", "quadratic")
-IDENTITY, TANH, ERF, SIGMOID, SOFTPLUS, GELU, SWISH, RELU, SIN, COS, QUADRATIC = range(11)
+NAMES = ("identity", "tanh", "erf", "sigmoid", "softplus", "gelu", "swish", "relu", "sin", "cos", "quadratic", "exp")
+IDENTITY, TANH, ERF, SIGMOID, SOFTPLUS, GELU, SWISH, RELU, SIN, COS, QUADRATIC, EXP = range(12)
 
 TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 FAR = 1e4  # beyond this square exp(-z^2 / 2) is 0 in double precision
+LARGEST_EXPONENT = 709.78  # exp of more overflows double precision
 ONE_OVER_ROOT_TWO = 1.0 / math.sqrt(2.0)
 
 
@@ -63,6 +64,9 @@ def jet(code, z):
         return math.sin(z), math.cos(z), -math.sin(z), -math.cos(z)
     if code == COS:
         return math.cos(z), -math.sin(z), -math.cos(z), math.sin(z)
+    if code == EXP:
+        e = math.exp(z) if z < LARGEST_EXPONENT else math.inf
+        return e, e, e, e
     return z * z, 2.0 * z, 2.0, 0.0
 
 

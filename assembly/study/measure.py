@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly import architectures
+from assembly.architectures import layered
 from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.diversity import rms_cosine
 from assembly.diagnostics.dominance import dominance
@@ -24,7 +24,7 @@ MAX_STEPS = 600
 
 def build(point: Point, n_inputs: int) -> Assembly:
     """Return the network of a point."""
-    builder = getattr(architectures, point.builder)
+    builder = getattr(layered, point.builder)
     net: Assembly = builder(n_inputs=n_inputs, seed=point.seed, **point.settings.builder_keywords())
     return net
 

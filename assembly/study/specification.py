@@ -16,7 +16,9 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import core_schema
 
-from assembly import activations, architectures
+from assembly import activations
+from assembly.architectures.drawing import READOUTS
+from assembly.architectures.layered import PARAMETRIZATIONS
 from assembly.checks import check_name, suggest
 from assembly.data import BUILT_IN, FILE_SUFFIXES
 from assembly.diagnostics.verdict import Claim
@@ -112,8 +114,8 @@ _Target = Annotated[
 ]
 _Activation = Annotated[str, _OneOf(activations.NAMES)]
 _Builder = Annotated[str, _OneOf(tuple(BUILDERS))]
-_Readout = Annotated[str, _OneOf(architectures.READOUTS)]
-_Parametrization = Annotated[str, _OneOf(architectures.PARAMETRIZATIONS)]
+_Readout = Annotated[str, _OneOf(READOUTS)]
+_Parametrization = Annotated[str, _OneOf(PARAMETRIZATIONS)]
 _Dtype = Annotated[str, _OneOf(("float64", "float32"))]
 
 
