@@ -90,11 +90,10 @@ class Layer:
         for position in (p for group in self._groups for p in graph.incoming[group]):
             connection = graph.connections[position]
             kind = "" if connection.values is None else "frozen "
-            form = type(connection).__name__.lower()
             source = (
                 "bias"
                 if graph.groups[connection.source].activation == CONSTANT
-                else f"{kind}{form} from layer {graph.levels[connection.source]}"
+                else f"{kind}{connection.form} from layer {graph.levels[connection.source]}"
             )
             low, high = float(connection.factor.min()), float(connection.factor.max())
             factor = f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
@@ -187,12 +186,12 @@ class Neuron:
 
     @property
     def weights(self) -> NDArray[Any]:
-        """Weights of its in-edges, biases left out, shape (in_degree,)."""
+        """Weights of its in-edges, biases left out, shape (in_degree,); all those of a sub-model of the user's own."""
         return np.concatenate([np.zeros(0, self.dtype), *(w for w, _, biased in self._edges() if not biased)])
 
     @property
     def factors(self) -> NDArray[Any]:
-        """The factor c_v in front of each weight, shape (in_degree,)."""
+        """The factor c_v in front of each weight, shaped like `weights`."""
         return np.concatenate([np.zeros(0), *(np.full(len(w), c) for w, c, biased in self._edges() if not biased)])
 
     @property

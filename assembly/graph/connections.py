@@ -44,6 +44,11 @@ class Dense:
     pool: ClassVar[None] = None
 
     @property
+    def form(self) -> str:
+        """What kind of connection this is, for the reader."""
+        return "dense"
+
+    @property
     def n_edges(self) -> int:
         """Number of edges."""
         return self.n_source * self.n_target
@@ -107,6 +112,11 @@ class Sparse:
     indices: NDArray[np.int32]
     values: NDArray[np.floating] | None = None
     pool: ClassVar[None] = None
+
+    @property
+    def form(self) -> str:
+        """What kind of connection this is, for the reader."""
+        return "sparse"
 
     @property
     def n_edges(self) -> int:
@@ -185,6 +195,11 @@ class Tied:
     values: ClassVar[None] = None
 
     @property
+    def form(self) -> str:
+        """What kind of connection this is, for the reader."""
+        return "tied"
+
+    @property
     def n_edges(self) -> int:
         """Number of edges."""
         return len(self.indices)
@@ -252,6 +267,11 @@ class Convolution:
     n_channels: int
     pool: ClassVar[None] = None
     values: ClassVar[None] = None
+
+    @property
+    def form(self) -> str:
+        """What kind of connection this is, for the reader."""
+        return f"{'x'.join(str(n) for n in self.windows.kernel)} convolution"
 
     @property
     def n_weights(self) -> int:
@@ -335,6 +355,11 @@ class Own:
     functions: Functions
     pool: ClassVar[None] = None
     values: ClassVar[None] = None
+
+    @property
+    def form(self) -> str:
+        """What kind of connection this is, for the reader."""
+        return f"own {self.functions.name!r}"
 
     @property
     def n_edges(self) -> int:
