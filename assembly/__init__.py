@@ -12,15 +12,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from assembly.architectures.committees import committee
+    from assembly.architectures.convolutional import cnn
+    from assembly.architectures.counterexamples import dominated, few_active, mean_field, power_law, tied
+    from assembly.architectures.dag import random_dag, uneven_dag
     from assembly.architectures.layered import bottleneck, mlp
-    from assembly.architectures.neurons import from_neurons
+    from assembly.architectures.neurons import from_networkx, from_neurons
+    from assembly.architectures.own import check_submodel, submodel
+    from assembly.architectures.residual import densenet, resnet
+    from assembly.architectures.thinned import dropout
     from assembly.estimate import Estimate
+    from assembly.graph.neurons import Edge
+    from assembly.interchange import load, save
     from assembly.linearized import LinearizedModel
     from assembly.model import Assembly, SubModel
     from assembly.neuron import Layer, Neuron
+    from assembly.torch_modules import from_torch
 
 _HOME = {
     "Assembly": "model",
+    "Edge": "graph.neurons",
     "Estimate": "estimate",
     "Layer": "neuron",
     "LinearizedModel": "linearized",
@@ -28,24 +38,59 @@ _HOME = {
     "SubModel": "model",
     "activations": "activations",
     "bottleneck": "architectures.layered",
+    "check_submodel": "architectures.own",
+    "cnn": "architectures.convolutional",
     "committee": "architectures.committees",
     "data": "data",
+    "densenet": "architectures.residual",
+    "dominated": "architectures.counterexamples",
+    "dropout": "architectures.thinned",
     "errors": "errors",
+    "few_active": "architectures.counterexamples",
+    "from_networkx": "architectures.neurons",
     "from_neurons": "architectures.neurons",
+    "from_torch": "torch_modules",
+    "load": "interchange",
+    "mean_field": "architectures.counterexamples",
     "mlp": "architectures.layered",
+    "power_law": "architectures.counterexamples",
+    "random_dag": "architectures.dag",
+    "resnet": "architectures.residual",
+    "save": "interchange",
+    "submodel": "architectures.own",
+    "tied": "architectures.counterexamples",
+    "uneven_dag": "architectures.dag",
 }
 
 __all__ = [
     "Assembly",
+    "Edge",
     "Estimate",
     "Layer",
     "LinearizedModel",
     "Neuron",
     "SubModel",
     "bottleneck",
+    "check_submodel",
+    "cnn",
     "committee",
+    "densenet",
+    "dominated",
+    "dropout",
+    "few_active",
+    "from_networkx",
     "from_neurons",
+    "from_torch",
+    "load",
+    "mean_field",
     "mlp",
+    "power_law",
+    "random_dag",
+    "resnet",
+    "save",
+    "submodel",
+    "tied",
+    "uneven_dag",
 ]
 
 

@@ -37,12 +37,11 @@ class Body:
         dtype: np.dtype[Any],
     ) -> None:
         self.program = lower(graph, dtype)
-        by_start = {part.start: block for part, block in zip(graph.parameter_blocks, weights, strict=True)}
+        by_place = {(part.start, part.stop): block for part, block in zip(graph.parameter_blocks, weights, strict=True)}
         self.weights = [
-            block.weights(np.empty(0))
-            if block.parameters is None
-            else by_start[block.parameters.start].reshape(block.shape)
+            block.weights(np.empty(0)) if part is None else by_place[part.start, part.stop].reshape(block.shape)
             for block in self.program.blocks
+            for part in [block.parameters]
         ]
         self._latest: tuple[bytes, Evaluation] | None = None
 
@@ -63,12 +62,12 @@ class Body:
         """Return a checked batch."""
         return check_samples(argument, X, self.n_inputs, self.program.dtype)
 
-    def sample(self, x: ArrayLike) -> NDArray[Any]:
+    def sample(self, x: ArrayLike, argument: str = "x") -> NDArray[Any]:
         """Return one checked sample as a batch of one."""
-        samples = self.samples("x", x)
+        samples = self.samples(argument, x)
         if np.ndim(x) != 1:
-            wanted = f"({self.n_inputs},)"
-            raise ShapeError(f"The 'x' argument must be one sample of shape {wanted}. Got shape {np.shape(x)}.")
+            wanted, got = f"({self.n_inputs},)", np.shape(x)
+            raise ShapeError(f"The {argument!r} argument must be one sample of shape {wanted}. Got shape {got}.")
         return samples
 
     def values(self, X: ArrayLike) -> NDArray[Any]:

@@ -48,7 +48,10 @@ def check_number(
 ) -> float:
     """Return `value` as a float if it is a finite number in the range, else raise `ArgumentError`."""
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # an int beyond all floats
+            number = math.inf
         if math.isfinite(number) and above < number < below and number >= at_least:
             return number
     limits = (

@@ -6,13 +6,15 @@ stopped by Ctrl-C and by SIGTERM.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
 import sys
+import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +26,12 @@ from assembly import __version__
 from assembly.errors import ArgumentError, AssemblyError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from assembly.model import Assembly
+    from assembly.study.builders import Builder
+    from assembly.study.design import Point
+    from assembly.study.engine import Outcome
     from assembly.study.result import StudyResult
     from assembly.study.runner import Progress
 
@@ -63,7 +71,10 @@ folder is a good beginning. Stop it whenever you like: the same command goes on 
     assembly study my.toml --parquet
 """
 _INSPECT = """
-Look at one network at one width: the same quantities as in a study, with residuals.
+Look at one network: the same quantities as in a study, with residuals.
+
+Every architecture of `assembly list` can be built, with its own keys given by --set; or give the path of a network that
+was saved with am.save.
 
 **Examples**
 
@@ -71,9 +82,15 @@ Look at one network at one width: the same quantities as in a study, with residu
 
     assembly inspect --architecture bottleneck --width 512
 
+    assembly inspect --architecture cnn --width 16 --set channels=m,2m --set pool=2
+
+    assembly inspect --architecture tied --width 64 --set copies_exponent=0.5
+
     assembly inspect --hidden 300,m,40 --width 100 --activation gelu --data wine
 
     assembly inspect --data measurements.csv --target price
+
+    assembly inspect net.json --data measurements.csv
 """
 
 app = typer.Typer(
@@ -276,23 +293,24 @@ def _progress(console: Console) -> Iterator[Any]:
 
 # --- inspect ---------------------------------------------------------------------------------------------------------
 
-_ARCHITECTURES = {"network": ("mlp", "m,m,m"), "bottleneck": ("bottleneck", "m,1,m")}
-
 
 @app.command(help=_INSPECT)
 def inspect(
-    architecture: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(_ARCHITECTURES)}.")] = "network",
+    saved: Annotated[
+        Path | None, typer.Argument(metavar="[NET.json]", help="A saved network; one is built if left out.")
+    ] = None,
+    architecture: Annotated[str, typer.Option(metavar="NAME", help="An architecture of `assembly list`.")] = "mlp",
     width: Annotated[int, typer.Option(metavar="M", help="The width m.")] = 256,
     hidden: Annotated[
         str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
     ] = None,
-    activation: Annotated[str, typer.Option(metavar="NAME", help="Activation function.")] = "tanh",
-    readout: Annotated[str, typer.Option(metavar="NAME", help="Readout weights: sign or gaussian.")] = "sign",
-    output_activation: Annotated[
-        str, typer.Option(metavar="NAME", help="Activation function of the output.")
-    ] = "identity",
-    parametrization: Annotated[str, typer.Option(metavar="NAME", help="ntk, standard or mean-field.")] = "ntk",
-    bias: Annotated[bool, typer.Option("--bias", help="Give every neuron a bias.")] = False,
+    activation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Activation function; tanh if left out.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the parameters.")] = 0,
     data: Annotated[str, typer.Option(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")] = "digits",
     target: Annotated[
@@ -305,67 +323,123 @@ def inspect(
     """Measure one network."""
     console = _console()
     with _polite():
-        from assembly.checks import check_count, check_name, check_number
+        from assembly import data as datasets
+        from assembly import kernels
+        from assembly.checks import check_count, check_number
 
-        check_name("--architecture", architecture, _ARCHITECTURES)
         check_count("--width", width)
         check_count("--seed", seed, minimum=0)
         check_count("--inputs", inputs)
         check_number("--radius", radius, above=0.0)
         check_number("--tol", tol, above=0.0, below=1.0)
-
-        from assembly import kernels
-        from assembly.study import engine, runner
-        from assembly.study import specification as specifications
-        from assembly.study.design import point as point_of
-
-        builder, layers = _ARCHITECTURES[architecture]
-        table = specifications.architecture(
-            {
-                "label": architecture,
-                "builder": builder,
-                "hidden": [
-                    int(part) if part.strip().isdecimal() else part.strip() for part in (hidden or layers).split(",")
-                ],
-                "activation": activation,
-                "readout": readout,
-                "output_activation": output_activation,
-                "parametrization": parametrization,
-                "bias": bias,
-            }
-        )
-        from assembly import data as datasets
-
+        given = _given({"hidden": hidden, "activation": activation}, settings or [])
+        if saved is not None and given:
+            raise ArgumentError(
+                f"The '{next(iter(given))}' option is for a network that is built, not for a saved one."
+            )
+        options = _options_of(architecture, given)
         loaded = datasets.load(data, target)
-        point = point_of(
-            table,
-            width,
-            seed,
-            radius=radius,
-            tol=tol,
-            data=specifications.DataSpecification(source=data, target=target, n_measured=inputs),
-            fingerprint=loaded.fingerprint,
-        )
         rows = datasets.measured_inputs(loaded, inputs, seed=0)
-        runner.check_memory([point], 1, n_inputs=rows.shape[1])
+
+        from assembly.study.design import Point, Settings
+
+        setting = Settings(options, loaded.shape, (), radius, tol, loaded.fingerprint, inputs, 0)
+        point = Point(architecture, architecture, width, seed, setting)
+        net = _network(point) if saved is None else _saved(saved, rows.shape[1])
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
-        from assembly.study.measure import measure
-
-        outcome = engine.compute(measure, point, rows)
-        if outcome.quantities is None:
-            raise ArgumentError(f"The network cannot be measured. {outcome.reason}")
-        _show_network(console, point, loaded.description, rows, outcome)
+        outcome = _measured(net, point, rows)
+        lines = [] if saved is not None else _numbers_of(point)
+        lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs")
+        _show_network(console, net, lines, outcome)
 
 
-def _show_network(console: Console, point: Any, description: str, rows: Any, outcome: Any) -> None:
+def _given(named: dict[str, str | None], settings: list[str]) -> dict[str, str]:
+    """Return the keys of an architecture that were given, by options of their own or by --set."""
+    given = {key: text for key, text in named.items() if text is not None}
+    for setting in settings:
+        key, _, text = (part.strip() for part in setting.partition("="))
+        if not key or not text or key in ("label", "builder", "widths"):
+            raise ArgumentError(
+                "The '--set' option must be KEY=VALUE with a key of the architecture, such as readout=gaussian. "
+                f"Got {setting!r}."
+            )
+        given[key] = text
+    return given
+
+
+def _options_of(architecture: str, given: dict[str, str]) -> dict[str, Any]:
+    """Return all keys of an architecture, those that were given and its own defaults for the rest."""
+    from assembly.checks import check_name
+    from assembly.study import specification
+    from assembly.study.builders import BUILDERS
+
+    check_name("--architecture", architecture, BUILDERS)
+    lists = {key for one in BUILDERS.values() for key, value in one.defaults.items() if isinstance(value, list)}
+    values = {
+        key: [_value(one) for one in text.split(",")] if key in lists else _value(text) for key, text in given.items()
+    }
+    return specification.architecture({"label": architecture, "builder": architecture, **values}).options
+
+
+def _value(text: str) -> bool | int | float | str:
+    """Return what a text stands for in a study file, where texts stand in quotes."""
+    import tomllib
+
+    with suppress(tomllib.TOMLDecodeError):
+        value = tomllib.loads(f"value = {text.strip()}").get("value")
+        if isinstance(value, bool | int | float):
+            return value
+    return text.strip()
+
+
+def _network(point: Point) -> Assembly:
     from assembly.study.measure import build
+    from assembly.study.runner import check_memory
+
+    check_memory([point], 1)
+    return build(point)
+
+
+def _saved(path: Path, n_columns: int) -> Assembly:
+    import assembly
+    from assembly.study.measure import first_output
+
+    net = first_output(assembly.load(path))
+    if False and net.n_inputs != n_columns:
+        raise ArgumentError(
+            f"The network {str(path)!r} has {net.n_inputs} inputs and the data {n_columns} columns: "
+            "give other data with --data."
+        )
+    return net
+
+
+def _measured(net: Assembly, point: Point, rows: NDArray[Any]) -> Outcome:
+    from assembly.study import engine
+    from assembly.study.measure import measure_network, random_numbers
+
+    outcome = engine.compute(
+        lambda point, inputs: measure_network(net, inputs, point.settings, random_numbers(point)), point, rows
+    )
+    if outcome.quantities is None:
+        raise ArgumentError(f"The network cannot be measured. {outcome.reason}")
+    return outcome
+
+
+def _numbers_of(point: Point) -> list[str]:
+    from assembly.study.builders import BUILDERS
+
+    builder = BUILDERS[point.builder]
+    derived = [f", {key} {follow(point.width, point.settings.options)}" for key, follow in builder.derived.items()]
+    return [f"{builder.name}, m = {point.width}{''.join(derived)}, seed {point.seed}: {builder.text}"]
+
+
+def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Outcome) -> None:
     from assembly.study.quantities import describe_any
 
-    net = build(point, rows.shape[1])
-    console.print(repr(net), markup=False)
-    console.print(f"m = {point.width}, smallest in-degree (width) {net.width}, seed {point.seed}", markup=False)
-    console.print(f"data: {description}; averaged over {len(rows)} inputs", markup=False)
+    assert outcome.quantities is not None
+    for line in [repr(net), *lines]:
+        console.print(line, markup=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("quantity", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
@@ -386,6 +460,8 @@ def _first_clause(text: str) -> str:
 
 # --- list ------------------------------------------------------------------------------------------------------------
 
+_LIST_WIDTH = 100
+
 
 @app.command("list")
 def list_() -> None:
@@ -393,29 +469,54 @@ def list_() -> None:
     with _polite():
         from assembly import activations
         from assembly.data import BUILT_IN, FILE_SUFFIXES
+        from assembly.study.builders import BUILDERS, COMMON
         from assembly.study.quantities import QUANTITIES
-        from assembly.study.specification import BUILDERS, named_studies
+        from assembly.study.specification import named_studies
 
-        files = {f"*{suffix}": "a file of your own: numbers, the last column is the target" for suffix in FILE_SUFFIXES}
-        sections = {
-            "studies": named_studies(),
-            "data sets": {**BUILT_IN, **files},
-            "architectures": {
-                name: f"{BUILDERS[builder]}; hidden layers {hidden}"
-                for name, (builder, hidden) in _ARCHITECTURES.items()
-            },
-            "builders (in a study file)": BUILDERS,
-            "activation functions": activations.FORMULAS,
-            "quantities (in a study file; {l} is a hidden layer)": {
-                quantity.column: _first_clause(quantity.meaning) for quantity in QUANTITIES
-            },
-        }
         console = _console()
-        for title, entries in sections.items():
-            table = Table(box=None, pad_edge=False, show_header=False, title=title, title_justify="left")
-            table.add_column(no_wrap=True)
-            table.add_column()
-            for name, line in entries.items():
-                table.add_row(f"  {name}", line)
-            console.print(table)
-            console.print()
+        console.width = min(console.width, _LIST_WIDTH)
+        files = {f"*{suffix}": "a file of your own: numbers, the last column is the target" for suffix in FILE_SUFFIXES}
+        quantities = {quantity.column: _first_clause(quantity.meaning) for quantity in QUANTITIES}
+        _show_names(console, "studies", named_studies())
+        _show_names(console, "data sets", {**BUILT_IN, **files})
+        console.print("architectures (`builder` in a study file, --architecture here)", style="italic")
+        _print_plainly(console, f"  keys of all or most of them: {_as_keys(COMMON)}", "    ")
+        for builder in BUILDERS.values():
+            _show_builder(console, builder)
+        console.print()
+        _show_names(console, "activation functions", activations.FORMULAS)
+        _show_names(console, "quantities (in a study file; {l} is a hidden layer)", quantities)
+
+
+def _show_names(console: Console, title: str, entries: Mapping[str, str]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False, title=title, title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, line in entries.items():
+        table.add_row(f"  {name}", line)
+    console.print(table)
+    console.print()
+
+
+def _show_builder(console: Console, builder: Builder) -> None:
+    from assembly.study.builders import COMMON
+
+    own = {key: value for key, value in builder.defaults.items() if key not in COMMON}
+    shared = [key for key in builder.defaults if key in COMMON]
+    console.print()
+    _print_plainly(console, f"  {builder.name}  {builder.text}", "    ")
+    console.print()
+    for line in builder.picture.strip("\n").splitlines():
+        console.print(f"      {line}", markup=False)
+    console.print()
+    _print_plainly(console, f"    width: {builder.width_rule}", "      ")
+    _print_plainly(console, f"    keys: {_as_keys(own)}; and {', '.join(shared)}", "      ")
+
+
+def _as_keys(defaults: Mapping[str, Any]) -> str:
+    return ", ".join(key if value is None else f"{key} = {json.dumps(value)}" for key, value in defaults.items())
+
+
+def _print_plainly(console: Console, text: str, indent: str) -> None:
+    for line in textwrap.wrap(text, console.width, subsequent_indent=indent, break_on_hyphens=False):
+        console.print(line, markup=False)

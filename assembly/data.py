@@ -28,6 +28,7 @@ BUILT_IN = {
     "diabetes": "442 patients, 10 measurements; target: disease progression above or below its median",
     "wine": "178 wines, 13 measurements; target: first cultivar or another",
 }
+IMAGE_SHAPES = {"digits": (8, 8)}
 FILE_SUFFIXES = (".csv", ".npy", ".npz")
 _PREPARATION = "standardise columns, scale rows to sqrt(d); version 1"
 
@@ -55,6 +56,17 @@ class Data:
     targets: NDArray[np.float64]
     description: str
     fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input: (height, width) of images, (d,) of anything else.
+
+        Examples
+        --------
+        >>> load("digits").shape, load("wine").shape
+        ((8, 8), (13,))
+        """
+        return IMAGE_SHAPES.get(self.name, (self.inputs.shape[1],))
 
 
 def load(source: str | Path, target: str | int | None = None) -> Data:

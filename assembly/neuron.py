@@ -77,7 +77,7 @@ class Layer:
         Cost: two matrix products per layer below; memory one matrix of layer size squared per layer.
         """
         body = self._assembly._body
-        samples = body.sample(x) if z is None else np.concatenate([body.sample(x), body.sample(z)])
+        samples = body.sample(x) if z is None else np.concatenate([body.sample(x), body.sample(z, "z")])
         return neuron_gram(body.at(samples), self._groups, 0, len(samples) - 1)
 
     def __len__(self) -> int:
@@ -196,8 +196,9 @@ class Neuron:
 
     @property
     def bias(self) -> float | None:
-        """Its bias, or None if it has none."""
-        return next((float(w[0]) for w, _, biased in self._edges() if biased), None)
+        """What the constant adds to z_v, factors included, or None if it has no bias."""
+        terms = [float(c * number) for w, c, biased in self._edges() if biased for number in w]
+        return sum(terms) if terms else None
 
     @property
     def parameter_index(self) -> NDArray[np.int64]:

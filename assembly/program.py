@@ -16,6 +16,7 @@ from assembly.blocks.dense import DenseBlock
 from assembly.blocks.own import OwnBlock
 from assembly.blocks.sparse import SparseBlock
 from assembly.blocks.tied import TiedBlock
+from assembly.errors import GraphError
 from assembly.graph.connections import Connection, Convolution, Dense, Own, Sparse, Tied
 from assembly.graph.description import CONSTANT, INPUT, SOFTMAX, Graph
 from assembly.kernels import activation
@@ -192,4 +193,6 @@ def _bind(
         case Convolution():
             return ConvolutionBlock(*shared, connection.windows, connection.n_channels)
         case Own():
+            if graph.groups[connection.source].activation != INPUT or (connection.factor != 1.0).any():
+                raise GraphError("A connection of own sub-models must come from the inputs, with all factors 1.")
             return OwnBlock(*shared, connection.functions)

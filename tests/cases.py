@@ -6,12 +6,14 @@ import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 import assembly as am
 import naive
+from assembly.graph.connections import Dense, Tied
+from assembly.graph.description import Graph, Group
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +25,15 @@ class Case:
     twin: Callable[[am.Assembly], naive.Network]
     output: int = 0
 
-    @lru_cache  # noqa: B019 (a fixed table)
+    @cache  # noqa: B019 (a fixed table)
     def assembly(self) -> am.Assembly:
         return self.build()
 
-    @lru_cache  # noqa: B019
+    @cache  # noqa: B019
     def network(self) -> naive.Network:
         return self.twin(self.assembly())
 
-    @lru_cache  # noqa: B019
+    @cache  # noqa: B019
     def hessian(self) -> np.ndarray:
         """The Hessian by differences of exact gradients of the twin, good to about 1e-10."""
         return naive.hessian(self.network(), self.w, self.x().astype(float), self.output)
@@ -137,18 +139,16 @@ def _plain(sizes: list[int], activation: str) -> naive.Network:
 
 
 def _committee_of_mixed_structures() -> Case:
-    widths = iter([[2], [3, 2], [2]])
+    def build() -> am.Assembly:
+        widths = iter([[2], [3, 2], [2]])
+        return am.committee(lambda seed: am.mlp(3, next(widths), "erf", seed=seed), 3, coefficients="gaussian")
 
     def twin(net: am.Assembly) -> naive.Network:
         owners = [_plain([3, 2, 1], "erf"), _plain([3, 3, 2, 1], "erf"), _plain([3, 2, 1], "erf")]
         parts = [(i, owner.outputs[0]) for i, owner in enumerate(owners)]
         return naive.assembled(owners, parts, np.sqrt(3.0), net.coefficients)
 
-    return Case(
-        "committee-mixed-structures",
-        lambda: am.committee(lambda seed: am.mlp(3, next(widths), "erf", seed=seed), 3, coefficients="gaussian"),
-        twin,
-    )
+    return Case("committee-mixed-structures", build, twin)
 
 
 def _committee_of_graphs() -> Case:
@@ -231,6 +231,145 @@ def _symmetric() -> Case:
     return Case("symmetric", build, case.twin)
 
 
+def cnn(name: str, shape: list[int], channels: list[int], kernel: int | list[int], output: int = 0, **options) -> Case:
+    """Return a convolutional case; `channels` begins with those of the inputs, the options are those of `am.cnn`."""
+    bias, activation = options.get("bias", False), options.get("activation", "tanh")
+
+    def per_dimension(value) -> list[int]:
+        return [value] * len(shape) if isinstance(value, int) else list(value)
+
+    def twin(net: am.Assembly) -> naive.Network:
+        sizes = per_dimension(kernel)
+        padding, pool = options.get("padding", "same"), options.get("pool", 1)
+        readout = None
+        if not options.get("trainable_readout", True):
+            readout = np.array([neuron.weights for neuron in net.layers[-1].neurons], dtype=float)
+        return naive.convolutional(
+            shape,
+            channels,
+            sizes,
+            per_dimension(options.get("stride", 1)),
+            [size // 2 for size in sizes] if padding == "same" else per_dimension(padding),
+            [pool] * (len(channels) - 1) if isinstance(pool, int) else pool,
+            activation,
+            bias,
+            options.get("n_outputs", 1),
+            options.get("output_activation", "identity"),
+            readout,
+        )
+
+    def build() -> am.Assembly:
+        return am.cnn(shape, channels[1:], kernel, n_channels=channels[0], **{"seed": 3, **options})
+
+    return Case(name, build, twin, output)
+
+
+def _resnet(name: str, *sizes: int, output: int = 0, **options) -> Case:
+    def twin(net: am.Assembly) -> naive.Network:
+        head = (options.get("n_outputs", 1), options.get("output_activation", "identity"))
+        return naive.residual(*sizes, options.get("activation", "tanh"), *head)
+
+    return Case(name, lambda: am.resnet(*sizes, **{"seed": 3, **options}), twin, output)
+
+
+def _densenet(name: str, n_inputs: int, widths: list[int], output: int = 0, **options) -> Case:
+    def twin(net: am.Assembly) -> naive.Network:
+        head = (options.get("n_outputs", 1), options.get("output_activation", "identity"))
+        return naive.densely_connected(n_inputs, widths, options.get("activation", "tanh"), *head)
+
+    return Case(name, lambda: am.densenet(n_inputs, widths, **{"seed": 3, **options}), twin, output)
+
+
+def _dropout() -> Case:
+    """What is left of the layers is told by the assembly; everything else follows from it."""
+
+    def twin(net: am.Assembly) -> naive.Network:
+        sizes = [layer.size for layer in net.layers]
+        factors = [1.0 / np.sqrt(size) for size in sizes[:-1]]
+        return naive.layered(sizes, ["gelu"] * (len(sizes) - 2) + ["identity"], factors)
+
+    return Case("dropout", lambda: am.dropout(3, [8, 7], "gelu", keep=0.5, seed=3), twin)
+
+
+# Neurons of networks that share weights: their edges are given one by one
+
+
+def _pieces(name: str, case: Case, parts: list[tuple[int, int, bool]], coefficients: list[float], **options) -> Case:
+    """Return the assembly of some neurons of a case: (layer, number, whether it is the pre-activation)."""
+
+    def build() -> am.Assembly:
+        layers = case.assembly().layers
+        neurons = [layers[layer].neurons[i] for layer, i, _ in parts]
+        chosen = [neuron.pre if pre else neuron for neuron, (_, _, pre) in zip(neurons, parts, strict=True)]
+        return am.Assembly(chosen, coefficients, **options)
+
+    def twin(net: am.Assembly) -> naive.Network:
+        names = [case.names()[layer][i] for layer, i, _ in parts]
+        linear = [name for name, (_, _, pre) in zip(names, parts, strict=True) if pre]
+        owner = naive.restricted(naive.linear_at(case.network(), *linear), names)[0]
+        trainable = options.get("trainable_coefficients", False)
+        scale = options.get("scale", np.sqrt(len(parts)))
+        return naive.assembled([owner], [(0, name) for name in names], scale, None if trainable else coefficients)
+
+    return Case(name, build, twin)
+
+
+def _committee_of(name: str, part: Callable[[int], Case], blocks: list[int] | None, n_parts: int = 2) -> Case:
+    """Return a committee; the parameters of stacked parts run block by block, of so many numbers each."""
+
+    def twin(net: am.Assembly) -> naive.Network:
+        owners = [part(i).network() for i in range(n_parts)]
+        tops = [(i, owner.outputs[0]) for i, owner in enumerate(owners)]
+        network = naive.assembled(owners, tops, np.sqrt(n_parts), net.coefficients)
+        return network if blocks is None else _stacked(network, blocks, n_parts)
+
+    def build() -> am.Assembly:
+        parts = iter(range(n_parts))
+        return am.committee(lambda seed: part(next(parts)).assembly(), n_parts, coefficients="gaussian", seed=4)
+
+    return Case(name, build, twin)
+
+
+def _piece_of_a_cnn(seed: int) -> Case:
+    net = cnn("", [4], [1, 2, 2], 3, bias=True, seed=seed)
+    return _pieces("", net, [(2, 0, False), (2, 5, False)], [1.0, -0.7])
+
+
+def _softmax_piece(seed: int) -> Case:
+    net = mlp("", 3, [3], n_outputs=3, output_activation="softmax", seed=seed)
+    return _pieces("", net, [(2, 0, False), (2, 1, False)], [1.0, -0.7])
+
+
+def _tied_layers(seed: int = 0) -> Case:
+    """Two layers that read one set of nine weights, some of them twice, with different factors."""
+    weight = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [1, 1, 0]])  # of the first connection, 3 to 4 neurons
+    back = np.array([[8, 7, 2, 0], [3, 3, 5, 6]])  # of the second, 4 to 2
+
+    def build() -> am.Assembly:
+        def tied(source: int, numbers: np.ndarray, factor: float) -> Tied:
+            n_target, n_source = numbers.shape
+            rows = n_source * np.arange(n_target + 1)
+            indices, factors = np.tile(np.arange(n_source, dtype=np.int32), n_target), np.full(n_target, factor)
+            number = numbers.ravel().astype(np.int32)
+            return Tied(source, source + 1, n_source, n_target, factors, rows, indices, number, 9, pool=7)
+
+        groups = (Group(2, "input"), Group(3, "tanh"), Group(4, "sin"), Group(2, "erf"), Group(1, "identity"))
+        first, last = Dense(0, 1, 2, 3, np.full(3, 0.7)), Dense(3, 4, 2, 1, np.ones(1))
+        described = Graph(groups, (first, tied(1, weight, 0.6), tied(2, back, 0.5), last), ((4, 0),))
+        parameters = np.random.default_rng(seed).normal(size=6 + 9 + 2)
+        return am.Assembly.from_graph(described, parameters)
+
+    def twin(net: am.Assembly) -> naive.Network:
+        free = naive.layered([2, 3, 4, 2, 1], ["tanh", "sin", "erf", "identity"], [0.7, 0.6, 0.5, 1.0])
+        shared = [*range(6), *(6 + weight).ravel(), *(6 + back).ravel(), 15, 16]
+        return naive.sharing(free, shared)
+
+    return Case("tied-layers", build, twin)
+
+
+SOFTMAX = mlp("softmax", 3, [4, 3], "tanh", n_outputs=3, output_activation="softmax", output=1)
+ON_BORDERS = cnn("cnn-2d", [3, 3], [1, 2, 2], [3, 2], padding=1, stride=[1, 2], bias=True)
+
 DIAMOND = {
     "top": ("tanh", ["x", "y"]),
     "left": ("tanh", ["top"]),
@@ -269,6 +408,7 @@ CASES = [
     mlp("sin", 2, [4, 3], "sin"),
     mlp("cos-bias-1", 2, [5], "cos", bias=True),
     mlp("quadratic", 3, [3, 3], "quadratic"),
+    mlp("exp", 3, [4, 3], "exp"),
     mlp("linear-3", 3, [3, 4, 3], "identity"),
     mlp("sign", 3, [4, 4], "tanh", readout="sign"),
     mlp("frozen-1", 3, [5], "tanh", trainable_readout=False, bias=True),
@@ -298,10 +438,60 @@ CASES = [
     graph("mixed-activations", ["x", "y"], MIXED, output=1),
     graph("hidden-neuron-as-output", ["x", "y"], MIXED, ["d", "again", "out"]),
     graph("input-to-output", ["x", "y"], {"h": ("tanh", ["x"]), "out": ("sin", ["h", "x", "y"])}),
+    cnn("cnn-1d", [6], [1, 2, 3], 3),
+    cnn("cnn-1d-in-node-space", [2], [2, 3, 4], 3),
+    cnn("cnn-1d-in-and-out-of-node-space", [4], [1, 4, 4], 3, pool=[2, 1], bias=True, activation="gelu"),
+    cnn("cnn-1d-stride-pool", [9], [2, 2, 2], 3, stride=2, pool=[1, 2], activation="sin", seed=1),
+    ON_BORDERS,
+    cnn("cnn-2d-pool", [4, 3], [1, 1, 2], 2, padding=1, pool=[2, 1], activation="softplus", n_outputs=2, output=1),
+    cnn("cnn-softmax", [3], [1, 3], 3, n_outputs=3, output_activation="softmax", bias=True, output=2),
+    cnn("cnn-frozen", [4], [1, 3, 2], 3, trainable_readout=False, readout="sign"),
+    _resnet("resnet", 3, 4, 2, activation="gelu"),
+    _resnet("resnet-softmax", 2, 3, 1, n_outputs=3, output_activation="softmax"),
+    _densenet("densenet", 2, [3, 2, 3]),
+    _densenet("densenet-sin-output", 3, [4], n_outputs=2, output_activation="sin", activation="erf", output=1),
+    _dropout(),
+    SOFTMAX,
+    mlp("softmax-1", 3, [4], "gelu", n_outputs=2, output_activation="softmax", bias=True),
+    mlp("softmax-frozen", 3, [4, 3], n_outputs=3, output_activation="softmax", trainable_readout=False, output=2),
+    mlp("softmax-frozen-bias", 2, [4], n_outputs=3, output_activation="softmax", trainable_readout=False, bias=True),
+    _tied_layers(),
+    _pieces("neurons-of-a-cnn", cnn("", [6], [1, 2, 3], 3), [(2, 4, False), (2, 17, False), (1, 3, False)], [1, -2, 1]),
+    _pieces(
+        "neurons-of-a-cnn-with-borders",
+        ON_BORDERS,
+        [(2, 0, True), (2, 3, False), (0, 4, False), (1, 2, False)],
+        [1.0, 0.5, -1.0, 2.0],
+        trainable_coefficients=True,
+    ),
+    _pieces(
+        "neurons-of-averages",
+        cnn("", [6], [2, 2, 2], 3, pool=2, activation="sin"),
+        [(2, 1, False), (4, 0, True), (3, 4, False)],
+        [1.0, 0.5, -1.0],
+        scale=0.7,
+    ),
+    _pieces("cnn-beside-its-neurons", cnn("", [4], [1, 2, 2], 3), [(3, 0, False), (1, 2, False)], [1.0, -0.5]),
+    _pieces("neurons-of-tied-layers", _tied_layers(), [(3, 1, True), (2, 0, False)], [1.0, 0.5]),
+    _pieces("neurons-of-a-resnet", _resnet("", 2, 3, 2), [(5, 1, True), (3, 0, False)], [1.0, 0.5]),
+    _pieces("softmax-neurons", SOFTMAX, [(3, 0, False), (3, 2, False), (2, 1, False)], [1.0, -0.5, 2.0]),
+    _pieces("pre-activation-of-a-softmax", SOFTMAX, [(3, 1, True)], [2.0]),
+    _pieces("pre-activations-of-a-softmax", SOFTMAX, [(3, 1, True), (3, 2, True), (2, 0, False)], [2.0, 1.0, -1.0]),
+    _committee_of("committee-of-cnns", lambda i: cnn("", [5], [1, 2, 2], 3, pool=[1, 2], bias=True, seed=i), None),
+    _committee_of("committee-of-cnns-in-node-space", lambda i: cnn("", [2], [1, 4], 3, bias=True, seed=i), None),
+    _committee_of(  # a window of the second layer leaves out the last neuron of the first
+        "committee-of-strided-cnns", lambda i: cnn("", [7], [1, 2, 2], 2, stride=2, padding=0, seed=i), None
+    ),
+    _committee_of("committee-of-pieces-of-cnns", _piece_of_a_cnn, [6, 2, 10, 2]),
+    _committee_of("committee-of-tied-layers", _tied_layers, [6, 9, 2]),
+    _committee_of("committee-of-resnets", lambda i: _resnet("", 2, 3, 1, seed=i), [6, 9, 3], n_parts=3),
+    _committee_of("committee-of-softmax-neurons", _softmax_piece, None),
 ]
 FLOAT32 = [
     mlp("tanh-2-float32", 3, [4, 3], "tanh", bias=True, dtype="float32"),
     mlp("relu-1-float32", 3, [5], "relu", readout="sign", dtype="float32"),
+    cnn("cnn-float32", [6], [1, 2, 3], 3, pool=[1, 2], bias=True, dtype="float32"),
+    cnn("cnn-in-node-space-float32", [2], [2, 3, 4], 3, n_outputs=2, output_activation="softmax", dtype="float32"),
 ]
 BY_NAME = {case.name: case for case in [*CASES, *FLOAT32]}
 NAMED = [case for case in CASES if "f" not in case.network().neurons]  # nodes stand in the order of the twin's names

@@ -28,11 +28,12 @@ ACTIVATION = {
     "quadratic": lambda z: z * z,
     "exp": jnp.exp,
 }
-N_NODES, N_EDGES, N_PARAMETERS, DEPTH = 40, 80, 72, 7
+KINDS = [*ACTIVATION, naive.SOFTMAX]
+N_NODES, N_EDGES, N_PARAMETERS, DEPTH = 64, 240, 80, 8
 
 
 def _padded(network: naive.Network, x, k: int):
-    """Return the network as arrays: an entry of the matrix of all edges per edge, and who is activated how and when."""
+    """Return the network as arrays: an entry of the matrix per edge, who is activated how and when, and with whom."""
     names = [naive.ONE, *network.inputs, *network.neurons]
     place = {name: i for i, name in enumerate(names)}
     depth = dict.fromkeys([naive.ONE, *network.inputs], 0)
@@ -45,25 +46,31 @@ def _padded(network: naive.Network, x, k: int):
     start, frozen = np.zeros(N_NODES), np.zeros((N_NODES, N_NODES))
     start[: 1 + len(x)] = [1.0, *x]
     ends, factors, numbers = np.zeros((2, N_EDGES), int), np.zeros(N_EDGES), np.zeros(N_EDGES, int)
-    chosen = np.zeros((DEPTH, len(ACTIVATION), N_NODES), bool)
+    chosen, together = np.zeros((DEPTH, len(KINDS), N_NODES), bool), np.arange(N_NODES)
     e = 0
     for name, (activation, edges) in network.neurons.items():
-        chosen[layer(name) - 1, list(ACTIVATION).index(activation), place[name]] = True
+        kind = naive.SOFTMAX if activation.startswith(naive.SOFTMAX) else activation
+        chosen[layer(name) - 1, KINDS.index(kind), place[name]] = True
+        together[place[name]] = place[naive.coupled(network, name)[0]]
         for edge in edges:
             if edge.parameter is None:
                 frozen[place[name], place[edge.parent]] += edge.factor * edge.frozen
             else:
                 ends[:, e], factors[e], numbers[e] = (place[name], place[edge.parent]), edge.factor, edge.parameter
                 e += 1
-    return start, frozen, ends, factors, numbers, chosen, place[network.outputs[k]]
+    return start, frozen, ends, factors, numbers, chosen, together, place[network.outputs[k]]
 
 
-def _output(w, start, frozen, ends, factors, numbers, chosen, place):
+def _output(w, start, frozen, ends, factors, numbers, chosen, together, place):
     matrix = frozen.at[ends[0], ends[1]].add(factors * w[numbers])
+
+    def softmax(z):
+        raised = jnp.exp(z)
+        return raised / jax.ops.segment_sum(raised, together, N_NODES)[together]
 
     def next_layer(a, masks):
         z = matrix @ a
-        for mask, activation in zip(masks, ACTIVATION.values(), strict=True):
+        for mask, activation in zip(masks, [*ACTIVATION.values(), softmax], strict=True):
             a = jnp.where(mask, activation(z), a)
         return a, None
 

@@ -7,6 +7,7 @@ exact to rounding because nothing is subtracted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ ACTIVATION = {
     "quadratic": lambda z: z * z,
     "exp": np.exp,
 }
+SOFTMAX = "softmax"  # neurons whose activation begins so and ends alike are one softmax
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,35 @@ def forward(network: Network, w, x, pre_shift=None, post_shift=None):
     pre_shift, post_shift = pre_shift or {}, post_shift or {}
     pre, post = {}, {ONE: 1.0, **dict(zip(network.inputs, x, strict=True))}
 
-    def visit(name):
-        if name not in post:
-            activation, edges = network.neurons[name]
+    def summed(name):
+        if name not in pre:
             pre[name] = sum(
                 edge.factor * (edge.frozen if edge.parameter is None else w[edge.parameter]) * visit(edge.parent)
-                for edge in edges
+                for edge in network.neurons[name][1]
             ) + pre_shift.get(name, 0.0)
-            post[name] = ACTIVATION[activation](pre[name]) + post_shift.get(name, 0.0)
+        return pre[name]
+
+    def visit(name):
+        if name not in post:
+            activation = network.neurons[name][0]
+            if activation.startswith(SOFTMAX):
+                value = np.exp(summed(name)) / sum(np.exp(summed(other)) for other in coupled(network, name))
+            else:
+                value = ACTIVATION[activation](summed(name))
+            post[name] = value + post_shift.get(name, 0.0)
         return post[name]
 
     for name in network.neurons:
         visit(name)
     return pre, post
+
+
+def coupled(network: Network, name: str) -> list[str]:
+    """Return the neurons that share a softmax with this one, itself included; itself alone where there is none."""
+    activation = network.neurons[name][0]
+    if not activation.startswith(SOFTMAX):
+        return [name]
+    return [other for other, (kind, _) in network.neurons.items() if kind == activation]
 
 
 def value(network: Network, w, x) -> np.ndarray:
@@ -102,6 +120,19 @@ def hessian(network: Network, w, x, output: int = 0) -> np.ndarray:
     return np.array(rows).reshape(network.n_parameters, network.n_parameters)
 
 
+def shares_of(network: Network, vector) -> dict[str, float]:
+    """Return how much of the squares of a vector of parameters the in-edges of every neuron carry.
+
+    Edges that read one parameter divide its square equally.
+    """
+    read = [e.parameter for _, edges in network.neurons.values() for e in edges if e.parameter is not None]
+    square = np.asarray(vector) ** 2 / np.maximum(np.bincount(read, minlength=len(vector)), 1)
+    return {
+        name: float(sum(square[e.parameter] for e in edges if e.parameter is not None))
+        for name, (_, edges) in network.neurons.items()
+    }
+
+
 def adjoints(network: Network, w, x, output: int = 0) -> dict[str, tuple[float, float]]:
     """Return {name: (df/dz, df/da)} of every neuron: what an imaginary shift of z or a does to the output."""
     name, step = network.outputs[output], 1e-30j
@@ -127,6 +158,50 @@ def eigenvalues(matrix) -> np.ndarray:
 # Networks
 
 
+class Growing:
+    """A network in the making: parameters are numbered in the order in which they are asked for."""
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self.inputs, self.neurons, self.n_parameters = tuple(inputs), {}, 0
+
+    def parameters(self, n: int) -> range:
+        """Return the numbers of n more parameters."""
+        self.n_parameters += n
+        return range(self.n_parameters - n, self.n_parameters)
+
+    def layer(
+        self,
+        name: str,
+        size: int,
+        activation: str,
+        sources: Sequence[Sequence[str]],
+        factor: float,
+        frozen: np.ndarray | None = None,
+        bias: bool = False,
+    ) -> list[str]:
+        """Add neurons that read all of several layers, a matrix for each, a row per neuron; return their names.
+
+        `frozen`, a row per neuron, fixes the weights.
+        """
+        edges: list[list[Edge]] = [[] for _ in range(size)]
+        for source in sources:
+            for i, row in enumerate(edges):
+                for parent in source:
+                    if frozen is None:
+                        row.append(Edge(parent, factor, self.parameters(1)[0]))
+                    else:
+                        row.append(Edge(parent, factor, None, frozen[i, len(row)]))
+        if bias:
+            for row in edges:
+                row.append(Edge(ONE, 1.0, self.parameters(1)[0]))
+        names = [f"{name}.{i}" for i in range(size)]
+        self.neurons |= {own: (activation, tuple(row)) for own, row in zip(names, edges, strict=True)}
+        return names
+
+    def network(self, outputs: Sequence[str]) -> Network:
+        return Network(self.inputs, self.neurons, tuple(outputs), self.n_parameters)
+
+
 def layered(
     sizes: Sequence[int],
     activations: Sequence[str],
@@ -139,23 +214,83 @@ def layered(
     Parameters run W1, b1, W2, b2, ..., a row per target. `readout`, frozen weights of shape (n_outputs, n_last), takes
     the last matrix out of the parameters.
     """
-    names = [[f"n{layer}.{i}" for i in range(size)] for layer, size in enumerate(sizes)]
-    neurons, position = {}, 0
-    for layer in range(1, len(sizes)):
-        edges: list[list[Edge]] = [[] for _ in names[layer]]
-        for i in range(sizes[layer]):
-            for j, parent in enumerate(names[layer - 1]):
-                if readout is not None and layer == len(sizes) - 1:
-                    edges[i].append(Edge(parent, factors[layer - 1], None, readout[i, j]))
-                else:
-                    edges[i].append(Edge(parent, factors[layer - 1], position))
-                    position += 1
-        for i in range(sizes[layer]):
-            if bias:
-                edges[i].append(Edge(ONE, 1.0, position))
-                position += 1
-            neurons[names[layer][i]] = (activations[layer - 1], tuple(edges[i]))
-    return Network(tuple(names[0]), neurons, tuple(names[-1]), position)
+    made = Growing([f"n0.{i}" for i in range(sizes[0])])
+    names: Sequence[str] = made.inputs
+    for layer, (size, activation, factor) in enumerate(zip(sizes[1:], activations, factors, strict=True), start=1):
+        frozen = readout if layer == len(sizes) - 1 else None
+        names = made.layer(f"n{layer}", size, activation, [names], factor, frozen, bias)
+    return made.network(names)
+
+
+def residual(n_inputs: int, width: int, n_blocks: int, activation: str, n_outputs=1, output="identity") -> Network:
+    """Return a residual network: every block adds to what it reads, edge by edge."""
+    made = Growing([f"x{i}" for i in range(n_inputs)])
+    total = made.layer("a0", width, activation, [made.inputs], 1.0 / np.sqrt(n_inputs))
+    for block in range(1, n_blocks + 1):
+        added = made.layer(f"h{block}", width, activation, [total], 1.0 / np.sqrt(width))
+        names = [f"a{block}.{i}" for i in range(width)]
+        for name, one, other in zip(names, total, added, strict=True):
+            made.neurons[name] = ("identity", (Edge(one, 1.0, None, 1.0), Edge(other, 1.0, None, 1.0)))
+        total = names
+    return made.network(made.layer("out", n_outputs, output, [total], 1.0 / np.sqrt(width)))
+
+
+def densely_connected(n_inputs: int, widths: Sequence[int], activation: str, n_outputs=1, output="identity") -> Network:
+    """Return a network whose layers, and output, read all layers before them and the inputs."""
+    made = Growing([f"x{i}" for i in range(n_inputs)])
+    before: list[Sequence[str]] = [made.inputs]
+    for layer, (size, kind) in enumerate(zip([*widths, n_outputs], [activation] * len(widths) + [output], strict=True)):
+        n_parents = sum(map(len, before))
+        before.append(made.layer(f"n{layer}", size, kind, before, 1.0 / np.sqrt(n_parents)))
+    return made.network(before[-1])
+
+
+def convolutional(
+    shape: Sequence[int],
+    channels: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    pools: Sequence[int],
+    activation: str,
+    bias: bool = False,
+    n_outputs: int = 1,
+    output: str = "identity",
+    readout: np.ndarray | None = None,
+) -> Network:
+    """Return a convolutional network, window by window; `channels` begins with those of the inputs."""
+
+    def places(extents):
+        return list(itertools.product(*map(range, extents)))
+
+    image = {(c, place): f"x{c}{place}" for c in range(channels[0]) for place in places(shape)}
+    made, taps = Growing(list(image.values())), places(kernel)
+    for layer, (below, above, pool) in enumerate(zip(channels[:-1], channels[1:], pools, strict=True)):
+        keys = list(itertools.product(range(above), range(below), taps))
+        number = dict(zip(keys, made.parameters(len(keys)), strict=True))
+        biases = made.parameters(above if bias else 0)
+        shape = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape, kernel, stride, padding, strict=True)]
+        found = {}
+        for o, window in itertools.product(range(above), places(shape)):
+            edges = [Edge(ONE, 1.0, biases[o])] if bias else []
+            for i, tap in itertools.product(range(below), taps):
+                pixel = tuple(s * w + t - p for w, t, s, p in zip(window, tap, stride, padding, strict=True))
+                if (i, pixel) in image:
+                    edges.append(Edge(image[i, pixel], 1.0 / np.sqrt(below * len(taps)), number[o, i, tap]))
+            found[o, window] = f"c{layer}.{o}{window}"
+            made.neurons[found[o, window]] = (activation, tuple(edges))
+        image = found
+        if pool > 1:
+            shape, pooled = [n // pool for n in shape], {}
+            offsets = places([pool] * len(shape))
+            for o, window in itertools.product(range(above), places(shape)):
+                seen = [tuple(pool * w + t for w, t in zip(window, tap, strict=True)) for tap in offsets]
+                pooled[o, window] = f"p{layer}.{o}{window}"
+                edges = [Edge(image[o, pixel], 1.0 / len(offsets), None, 1.0) for pixel in seen]
+                made.neurons[pooled[o, window]] = ("identity", tuple(edges))
+            image = pooled
+    last = list(image.values())
+    return made.network(made.layer("out", n_outputs, output, [last], 1.0 / np.sqrt(len(last)), readout, bias))
 
 
 def restricted(network: Network, outputs: Sequence[str]) -> tuple[Network, np.ndarray]:
@@ -165,7 +300,7 @@ def restricted(network: Network, outputs: Sequence[str]) -> tuple[Network, np.nd
         name = stack.pop()
         if name in network.neurons and name not in needed:
             needed.add(name)
-            stack += [edge.parent for edge in network.neurons[name][1]]
+            stack += [edge.parent for edge in network.neurons[name][1]] + coupled(network, name)
     used = sorted({e.parameter for n in needed for e in network.neurons[n][1] if e.parameter is not None})
     number = {old: new for new, old in enumerate(used)} | {None: None}
     neurons = {
@@ -176,19 +311,26 @@ def restricted(network: Network, outputs: Sequence[str]) -> tuple[Network, np.nd
     return Network(network.inputs, neurons, tuple(outputs), len(used)), np.array(used, dtype=int)
 
 
-def linear_at(network: Network, name: str) -> Network:
-    """Return the network with the activation function of one neuron set to the identity."""
-    return replace(network, neurons=network.neurons | {name: ("identity", network.neurons[name][1])})
+def linear_at(network: Network, *names: str) -> Network:
+    """Return the network with the activation functions of some neurons set to the identity."""
+    return replace(network, neurons=network.neurons | {name: ("identity", network.neurons[name][1]) for name in names})
+
+
+def sharing(network: Network, numbers: Sequence[int]) -> Network:
+    """Return the network in which what read parameter k reads parameter numbers[k]."""
+    neurons = {
+        name: (
+            activation,
+            tuple(replace(e, parameter=None if e.parameter is None else int(numbers[e.parameter])) for e in edges),
+        )
+        for name, (activation, edges) in network.neurons.items()
+    }
+    return replace(network, neurons=neurons, n_parameters=int(max(numbers)) + 1)
 
 
 def renumbered(network: Network, order: Sequence[int]) -> Network:
     """Return the network whose parameter k is the old parameter order[k]."""
-    new = {int(old): k for k, old in enumerate(order)} | {None: None}
-    neurons = {
-        name: (activation, tuple(replace(edge, parameter=new[edge.parameter]) for edge in edges))
-        for name, (activation, edges) in network.neurons.items()
-    }
-    return replace(network, neurons=neurons)
+    return sharing(network, np.argsort(order))
 
 
 def assembled(
@@ -216,7 +358,8 @@ def assembled(
                 )
                 for edge in edges
             )
-            neurons[renamed(number, name)] = (activation, moved)
+            own = f"{activation}.{number}" if activation.startswith(SOFTMAX) else activation
+            neurons[renamed(number, name)] = (own, moved)
         start += owner.n_parameters
     readout = tuple(
         Edge(renamed(*part), 1.0 / scale, start + i if coefficients is None else None)
@@ -229,34 +372,71 @@ def assembled(
 
 
 def from_neurons(inputs, neurons, outputs=None) -> tuple[Network, dict[tuple[str, str], int]]:
-    """Return the network of `{name: (activation, parents)}` and the parameter of every edge (parent, name).
+    """Return the network of `{name: (activation, parents)}` and the parameter of every trainable edge (parent, name).
 
-    Layers are longest paths; parameters run by layer of the target, then layer of the parents, then target, then
-    parent, both in the order given.
+    Parents are names, or `{parent: what its edge says}`: a number, None, or anything with the fields weight, trainable,
+    factor and shared. The parent "1" is the constant. Softmax neurons of one layer are coupled.
+
+    Layers are longest paths. Parameters run by layer of the target (softmax neurons after the others), then layer of
+    the parents in the same sense, biases last, then rank of the factor among those of the target's edges from there,
+    then target, then parent, both in the order given; at the end the shared ones, as they are first met.
     """
-    depth = dict.fromkeys(inputs, 0)
+    depth = dict.fromkeys([*inputs, "1"], 0)
 
     def layer(name):
         if name not in depth:
             depth[name] = 1 + max(layer(parent) for parent in neurons[name][1])
         return depth[name]
 
-    given = {name: i for i, name in enumerate([*inputs, *neurons])}
-    edges = sorted(
-        ((parent, name) for name in neurons for parent in neurons[name][1]),
-        key=lambda edge: (layer(edge[1]), layer(edge[0]), given[edge[1]], given[edge[0]]),
+    def group(name):
+        return name == "1", layer(name), name in neurons and neurons[name][0] == SOFTMAX
+
+    said = {
+        (parent, name): parents[parent] if isinstance(parents, dict) else None
+        for name, (_, parents) in neurons.items()
+        for parent in parents
+    }
+    trainable = [edge for edge in said if getattr(said[edge], "trainable", True)]
+    counted = [(parent, name) for parent, name in trainable if parent != "1"]
+    shared = {edge: name for edge in trainable if (name := getattr(said[edge], "shared", None)) is not None}
+
+    factor = {}
+    for parent, name in said:
+        default = sum(other == name for _, other in counted) ** -0.5 if (parent, name) in counted else 1.0
+        given_factor = getattr(said[parent, name], "factor", None)
+        factor[parent, name] = default if given_factor is None else given_factor
+
+    def rank(edge):
+        parent, name = edge
+        beside = {
+            factor[u, v] for u, v in trainable if v == name and group(u) == group(parent) and (u, v) not in shared
+        }
+        return sorted(beside).index(factor[edge])
+
+    given = {name: i for i, name in enumerate([*inputs, *neurons, "1"])}
+    own = sorted(
+        (edge for edge in trainable if edge not in shared),
+        key=lambda edge: (group(edge[1]), group(edge[0]), rank(edge), given[edge[1]], given[edge[0]]),
     )
-    number = {edge: i for i, edge in enumerate(edges)}
+    number = {edge: i for i, edge in enumerate(own)}
+    pool = {name: len(own) + i for i, name in enumerate(dict.fromkeys(shared.values()))}
+    number |= {edge: pool[name] for edge, name in shared.items()}
+
+    def edge_of(parent, name):
+        entry = said[parent, name]
+        frozen = None if (parent, name) in number else entry.weight
+        return Edge(ONE if parent == "1" else parent, factor[parent, name], number.get((parent, name)), frozen)
+
     named = {
         name: (
-            activation,
-            tuple(Edge(parent, 1.0 / np.sqrt(len(parents)), number[parent, name]) for parent in parents),
+            f"{SOFTMAX} {layer(name)}" if activation == SOFTMAX else activation,
+            tuple(edge_of(parent, name) for parent in parents),
         )
         for name, (activation, parents) in neurons.items()
     }
-    feeding = {parent for parent, _ in edges}
+    feeding = {parent for parent, _ in said}
     sinks = [name for name in neurons if name not in feeding]
-    return Network(tuple(inputs), named, tuple(outputs or sinks), len(edges)), number
+    return Network(tuple(inputs), named, tuple(outputs or sinks), len(own) + len(pool)), number
 
 
 # Dense layers, one matrix a layer, and closed forms

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 
+import assembly as am
+
 SMOOTH = ("identity", "tanh", "erf", "sigmoid", "softplus", "gelu", "swish", "sin", "cos")
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -22,6 +24,39 @@ def graphs(draw, activations: tuple[str, ...] = SMOOTH):
         known.append(f"v{i}")
     order = draw(st.permutations(list(neurons)))
     return inputs, {name: neurons[name] for name in order}
+
+
+@st.composite
+def shared_graphs(draw):
+    """Return (inputs, neurons, outputs) of a random acyclic graph with everything that an edge may say, in any order.
+
+    Fixed edges, weights that edges share, biases, factors, softmax layers, and two outputs or more, the first of which
+    reads an input; all weights are given.
+    """
+    inputs = [f"x{i}" for i in range(draw(st.integers(1, 3)))]
+    pool = {name: draw(weights) for name in ("v", "w")}
+    known, neurons = list(inputs), {}
+
+    def edge():
+        factor = draw(st.sampled_from([None, None, 0.5, -1.3]))
+        kind = draw(st.sampled_from(["plain", "own", "fixed", "v", "w"]))
+        if kind == "plain":
+            return draw(weights)
+        weight = pool.get(kind, draw(weights))
+        return am.Edge(weight, kind != "fixed", factor, kind if kind in pool else None)
+
+    for i in range(draw(st.integers(2, 7))):
+        parents = draw(st.lists(st.sampled_from([*known, "1"]), min_size=1, max_size=4, unique=True))
+        neurons[f"v{i}"] = (draw(st.sampled_from([*SMOOTH, "softmax"])), {parent: edge() for parent in parents})
+        known.append(f"v{i}")
+    last = known[-1]
+    neurons[last][1][inputs[0]] = draw(weights)
+    fed = {parent for _, parents in neurons.values() for parent in parents}
+    others = [name for name in neurons if name != last and name not in fed] or [
+        draw(st.sampled_from(known[len(inputs) : -1]))
+    ]
+    order = draw(st.permutations(list(neurons)))
+    return inputs, {name: neurons[name] for name in order}, [last, *draw(st.permutations(others))]
 
 
 @st.composite

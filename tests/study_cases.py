@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from assembly.data import Data
+
 TESTS = Path(__file__).parent
 STUDY = """
 name = "small"
@@ -29,6 +31,12 @@ prediction = -0.5
 alternative = 0.0
 """
 N_POINTS = 24
+
+
+def table(fingerprint="print", n_columns=6):
+    """Data that nothing is measured at: only their shape and fingerprint count."""
+    rows = np.random.default_rng(0).standard_normal((20, n_columns))
+    return Data("table.npy", rows, np.ones(20), "20 rows", fingerprint)
 
 
 def write_study(folder, text=STUDY):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import special
 
 import assembly as am
 import contracts
@@ -104,6 +105,72 @@ def test_bottleneck_is_an_mlp_with_a_narrow_layer():
             am.bottleneck(3, widths)
 
 
+# Thinned networks
+
+
+def test_every_neuron_is_kept_with_the_same_probability():
+    """Kept neurons of 200 layers of 500: their mean and variance within 5 standard errors; false alarms 6e-7 each."""
+    for keep in (0.2, 0.75):
+        kept = np.array(
+            [
+                [layer.size for layer in am.dropout(1, [500, 500], keep=keep, seed=seed).layers[1:3]]
+                for seed in range(100)
+            ]
+        ).ravel()
+        variance = 500 * keep * (1.0 - keep)
+        assert abs(kept.mean() - 500 * keep) < 5.0 * np.sqrt(variance / 200)
+        assert abs(kept.var() - variance) < 5.0 * variance * np.sqrt(2.0 / 200)
+
+
+def test_a_thinned_network_is_a_network_of_the_neurons_that_are_kept():
+    net = am.dropout(3, [20, 30], "erf", keep=0.4, seed=2, n_outputs=2, readout="sign")
+    sizes = [layer.size for layer in net.layers]
+    assert sizes[0] == 3
+    assert sizes[1] < 20
+    assert sizes[2] < 30
+    assert net.width == min(sizes[1:3])
+    x = np.array([0.3, -1.0, 0.7])
+    w1, w2, v = np.split(net.parameters, np.cumsum([3 * sizes[1], sizes[1] * sizes[2]]))
+    a = special.erf(w1.reshape(-1, 3) @ x / np.sqrt(3.0))
+    a = special.erf(w2.reshape(-1, sizes[1]) @ a / np.sqrt(sizes[1]))
+    np.testing.assert_allclose(net(x), v.reshape(2, -1) @ a / np.sqrt(sizes[2]), rtol=1e-13)
+    np.testing.assert_array_equal(np.abs(v), 1.0)
+
+
+def test_the_mask_is_fixed_by_the_seed_and_leaves_at_least_one_neuron_a_layer():
+    options = {"n_inputs": 3, "widths": [40, 40], "keep": 0.5}
+    same, again = am.dropout(**options, seed=4), am.dropout(**options, seed=4)
+    np.testing.assert_array_equal(same.parameters, again.parameters)
+    sizes = {tuple(layer.size for layer in am.dropout(**options, seed=seed).layers) for seed in range(10)}
+    assert len(sizes) > 5
+    assert [layer.size for layer in am.dropout(3, [4, 5], keep=1e-9).layers] == [3, 1, 1, 1]
+
+
+def test_a_network_of_which_all_is_kept_is_the_whole_one():
+    whole, kept = am.mlp(3, [5, 4], seed=6), am.dropout(3, [5, 4], keep=1.0, seed=6)
+    np.testing.assert_array_equal(kept.parameters, whole.parameters)
+    assert repr(kept) == repr(whole)
+    frozen = am.dropout(3, [5], keep=1, trainable_readout=False, output_activation="sin", dtype="float32")
+    assert repr(frozen) == repr(am.mlp(3, [5], trainable_readout=False, output_activation="sin", dtype="float32"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"keep": 0.0}, "'keep' argument must be a finite number above 0. Got 0.0"),
+        ({"keep": 1.5}, "'keep' argument must be a probability above 0 and at most 1. Got 1.5"),
+        ({"keep": np.nan}, "'keep' argument must be a finite number above 0. Got nan"),
+        ({"widths": [3, 0]}, r"'widths\[1\]' argument must be an int of at least 1"),
+        ({"n_inputs": 0}, "'n_inputs' argument must be an int of at least 1"),
+        ({"output_activation": "softmax"}, "'n_outputs' argument must be at least 2"),
+        ({"widths": [10**9, 10**9]}, "GiB"),
+    ],
+)
+def test_errors_of_dropout(arguments, message):
+    with pytest.raises(AssemblyError, match=message):
+        am.dropout(**{"n_inputs": 2, "widths": [3], **arguments})
+
+
 # Committees
 
 
@@ -174,7 +241,7 @@ def test_coefficients_are_given_or_drawn_fixed_or_trained():
         lambda seed: am.mlp(2, [3], ["tanh", "sin"][seed % 2], seed=seed),
     ],
 )
-def test_parts_that_differ_in_more_than_their_weights_are_kept_apart(part):
+def test_parts_that_differ_in_more_than_their_weights(part):
     parts = []
     net = am.committee(lambda seed: parts.append(part(seed)) or parts[-1], 6, seed=5)
     x = [0.7, -0.3]
@@ -228,7 +295,9 @@ def test_errors_of_committee(call, error, message):
         ({"widths": [4, 0]}, ArgumentError, r"'widths\[1\]' argument must be an int of at least 1\. Got 0\."),
         ({"widths": [4.0]}, ArgumentError, r"'widths\[0\]' argument must be an int of at least 1\. Got 4\.0\."),
         ({"activation": "tahn"}, UnknownNameError, r"'activation' argument .* Got 'tahn'\. Did you mean 'tanh'\?"),
-        ({"output_activation": "softmax"}, UnknownNameError, "'output_activation' argument must be one of identity"),
+        ({"output_activation": "softmaks"}, UnknownNameError, "must be one of identity.* Did you mean 'softmax'"),
+        ({"output_activation": "softmax"}, ArgumentError, "'n_outputs' argument must be at least 2 .*softmax.* Got 1"),
+        ({"activation": "softmax"}, UnknownNameError, "'activation' argument must be one of identity.* Got 'softmax'"),
         ({"readout": "signs"}, UnknownNameError, "must be one of gaussian, sign. Got 'signs'. Did you mean 'sign'"),
         ({"parametrization": "mup"}, UnknownNameError, "must be one of ntk, standard, mean-field. Got 'mup'"),
         ({"parametrization": "mean-field", "gamma": 0.5}, ArgumentError, "must be 1 with parametrization 'mean-field'"),

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -9,7 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 import assembly
+import assembly as am
 from assembly import activations, cli, data
+from assembly.study import measure
+from assembly.study.builders import BUILDERS, COMMON
+from assembly.study.design import Point, Settings
 from assembly.study.specification import load
 from study_cases import N_POINTS, TESTS, start, write_study
 
@@ -80,10 +85,26 @@ def test_python_m_assembly_is_the_command():
 
 def test_list_names_everything_with_one_line_each():
     output = run("list").output
-    names = [*activations.NAMES, *data.BUILT_IN, "digits", "network", "bottleneck", "mlp", "hessian_norm", "*.csv"]
+    names = [*activations.NAMES, *data.BUILT_IN, *BUILDERS, "architectures", "hessian_norm", "*.csv"]
     for name in names:
         assert re.search(rf"^  {re.escape(name)}  +\S", output, re.MULTILINE), name
-    assert all(len(line.rstrip()) <= 140 for line in output.splitlines())
+    assert all(len(line.rstrip()) <= 100 for line in output.splitlines())
+
+
+def test_list_shows_every_builder_with_its_picture_its_width_and_its_keys():
+    lines = [line.rstrip() for line in run("list").output.splitlines()]
+    begins = [next(i for i, line in enumerate(lines) if line.startswith(f"  {name}  ")) for name in BUILDERS]
+    for builder, begin, end in zip(
+        BUILDERS.values(), begins, [*begins[1:], lines.index("activation functions")], strict=True
+    ):
+        picture = [f"      {line}" for line in builder.picture.strip("\n").splitlines()]
+        assert any(lines[i : i + len(picture)] == picture for i in range(begin, end)), builder.name
+        own = [
+            key if v is None else f"{key} = {json.dumps(v)}" for key, v in builder.defaults.items() if key not in COMMON
+        ]
+        shared = [key for key in builder.defaults if key in COMMON]
+        text = " ".join(" ".join(lines[begin:end]).split())
+        assert f"width: {builder.width_rule} keys: {', '.join(own)}; and {', '.join(shared)}" in text
 
 
 def test_formulas_are_those_of_all_activations():
@@ -109,6 +130,18 @@ def test_formulas_are_those_of_all_activations():
         (["inspect", "--activation", "tnah"], "Did you mean 'tanh'?"),
         (["inspect", "--hidden", "m,q"], "'hidden' option must be a list of layer widths"),
         (["inspect", "--architecture", "botleneck"], "Did you mean 'bottleneck'?"),
+        (
+            ["inspect", "--architecture", "resnet", "--hidden", "m,m"],
+            "it is taken by mlp, bottleneck, densenet, dropout",
+        ),
+        (["inspect", "--set", "readout"], "The '--set' option must be KEY=VALUE"),
+        (["inspect", "--set", "=3"], "The '--set' option must be KEY=VALUE"),
+        (["inspect", "--set", "builder=resnet"], "with a key of the architecture, such as readout=gaussian"),
+        (["inspect", "--set", "readuot=sign"], "The 'readuot' option is unknown. Did you mean 'readout'?"),
+        (["inspect", "--set", "bias=1"], "The 'bias' option must be true or false. Got 1."),
+        (["inspect", "--architecture", "tied", "--width", "48"], "must be divisible by its number of copies, 64"),
+        (["inspect", "none.json"], "none.json"),
+        (["inspect", "none.json", "--hidden", "m"], "The 'hidden' option is for a network that is built"),
         (["inspect", "--data", "digit"], "Did you mean 'digits'?"),
         (["inspect", "--data", "none.csv"], "does not exist"),
         (["inspect", "--inputs", "0"], "--inputs"),
@@ -145,9 +178,49 @@ def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
         '[[architectures]]\nlabel = "network"\nhidden = ["m", "m"]\n'
     )
     wine = data.load("wine")
-    expected = measure(points(parse(text), wine.fingerprint)[0], measured_inputs(wine, 2, 0))
+    expected = measure(points(parse(text), wine)[0], measured_inputs(wine, 2, 0))
     assert f"{expected['hessian_norm']:.6g}" in result.output
     assert f"{expected['largest_residual']:.6g}" in result.output
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_architecture_can_be_inspected(name):
+    result = run("inspect", "--architecture", name, "--width", 8, "--data", "wine", "--inputs", 1)
+    assert result.exit_code == 0, result.output
+    assert f"{name}, m = 8" in result.output
+    assert BUILDERS[name].text in " ".join(result.output.split())
+    norm = float(re.search(r"^\|\|H\|\|  +([-+.e0-9]+)", result.output, re.MULTILINE)[1])
+    one = Point(name, name, 8, 0, Settings(dict(BUILDERS[name].defaults), (13,), (), 1.0, 1e-4, "", 1, 0))
+    expected = measure.measure(one, data.measured_inputs(data.load("wine"), 1, 0))["hessian_norm"]
+    assert norm == pytest.approx(expected, rel=1e-5)
+
+
+def test_keys_are_given_as_in_a_study_file():
+    words = ["--set", "channels=m,2m", "--set", "pool=2", "--set", "readout=gaussian", "--set", "bias=true"]
+    result = run("inspect", "--architecture", "cnn", "--width", 4, "--inputs", 1, *words)
+    net = am.cnn((8, 8), [4, 8], 3, pool=2, readout="gaussian", bias=True, seed=0)
+    assert result.exit_code == 0, result.output
+    for line in repr(net).splitlines():
+        assert line in result.output
+    shown = run("inspect", "--architecture", "tied", "--width", 16, "--inputs", 1, "--set", "copies_exponent=0.5")
+    assert "tied, m = 16, n_copies 4, seed 0" in shown.output
+    assert "512 parameters" not in shown.output
+    assert f"{4 * (64 * 8 + 8):,} parameters" in shown.output
+
+
+def test_a_saved_network_can_be_inspected(tmp_path):
+    net = am.mlp(13, [7, 5], activation="erf", n_outputs=2, seed=3)
+    am.save(net, tmp_path / "net.json")
+    result = run("inspect", tmp_path / "net.json", "--data", "wine", "--inputs", 2, "--tol", "1e-9")
+    assert result.exit_code == 0, result.output
+    assert "13 inputs, 1 output, 131 parameters" in result.output  # 13 x 7 + 7 x 5 + 5, the first output alone
+    inputs = data.measured_inputs(data.load("wine"), 2, 0)
+    expected = sum(abs(float(net.hessian(x, 0).norm(1e-9))) for x in inputs) / 2
+    norm = float(re.search(r"^\|\|H\|\|  +([-+.e0-9]+)", result.output, re.MULTILINE)[1])
+    assert norm == pytest.approx(expected, rel=1e-5)
+    check_error(
+        run("inspect", tmp_path / "net.json"), "has 13 inputs and the data 64 columns: give other data with --data"
+    )
 
 
 def finish(process, code=0):

@@ -9,9 +9,9 @@ import study_points
 from assembly.errors import ArgumentError, ResourceError
 from assembly.study import design, engine
 from assembly.study.specification import parse
-from study_cases import STUDY
+from study_cases import STUDY, table
 
-POINTS = design.points(parse(STUDY), "print")
+POINTS = design.points(parse(STUDY), table())
 INPUTS = np.random.default_rng(0).standard_normal((2, 6))
 
 

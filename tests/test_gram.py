@@ -10,6 +10,7 @@ import cases
 import contracts
 import naive
 import strategies
+from assembly.blocks import convolution
 
 
 def matrices(net, sizes):
@@ -71,6 +72,15 @@ def test_any_graph(graph, data):
         at_x = naive.jacobian(network, net.parameters, x, members)
         at_z = naive.jacobian(network, net.parameters, z, members)
         assert np.abs(layer.gram(x, z) - at_x @ at_z.T).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ["cnn-1d", "cnn-2d", "cnn-1d-in-node-space"])
+def test_columns_of_a_convolution_a_few_at_a_time(name, monkeypatch):
+    case = cases.BY_NAME[name]
+    whole = [layer.gram(case.x()) for layer in case.assembly().layers]
+    monkeypatch.setattr(convolution, "COLUMNS", 5)
+    for layer, wanted in zip(case.build().layers, whole, strict=True):
+        np.testing.assert_allclose(layer.gram(case.x()), wanted, rtol=1e-14)
 
 
 def test_gram_of_the_output_is_the_tangent_kernel():

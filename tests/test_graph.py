@@ -85,13 +85,17 @@ def test_sparse_where_edges_are_missing_and_dense_where_none_is():
 @pytest.mark.parametrize("case", cases.CASES, ids=str)
 def test_in_edges_rows_and_columns_describe_the_same_edges(case):
     """Each connection, edge by edge, against its parts by rows and against its marks."""
+
+    def numbers(places):
+        return np.arange(places.start, places.stop) if isinstance(places, slice) else places
+
     graph = case.assembly().graph
     assert graph.n_parameters == case.network().n_parameters
     for connection in graph.connections:
         edges = []
         for row in range(connection.n_target):
             sources, where = connection.in_edges(row)
-            assert where.stop - where.start == len(sources) == connection.in_degrees()[row]
+            assert len(numbers(where)) == len(sources) == connection.in_degrees()[row]
             edges += [(row, int(source)) for source in sources]
             targets, marked = np.zeros(connection.n_target, bool), np.zeros(connection.n_source, bool)
             targets[row] = True
@@ -99,19 +103,17 @@ def test_in_edges_rows_and_columns_describe_the_same_edges(case):
             assert set(np.flatnonzero(marked)) == {int(source) for source in sources}
             alone, origin = connection.take(np.array([row]))
             np.testing.assert_array_equal(alone.in_edges(0)[0], sources)
-            assert origin == where
+            np.testing.assert_array_equal(numbers(origin)[numbers(alone.in_edges(0)[1])], numbers(where))
             assert alone.factor == connection.factor[row : row + 1]
             if connection.values is not None:
                 np.testing.assert_array_equal(alone.values, connection.values[where])
         assert len(edges) == connection.n_edges
         ends = np.unique([0, connection.n_target - 1])
         apart, origin = connection.take(ends)
-        whole = np.arange(connection.n_edges)[origin]
         for new, row in enumerate(ends):
-            np.testing.assert_array_equal(apart.in_edges(new)[0], connection.in_edges(int(row))[0])
-            np.testing.assert_array_equal(
-                whole[apart.in_edges(new)[1]], np.arange(*connection.in_edges(int(row))[1].indices(10**9))
-            )
+            sources, where = connection.in_edges(int(row))
+            np.testing.assert_array_equal(apart.in_edges(new)[0], sources)
+            np.testing.assert_array_equal(numbers(origin)[numbers(apart.in_edges(new)[1])], numbers(where))
 
 
 @pytest.mark.parametrize("case", cases.NAMED, ids=str)
@@ -119,9 +121,6 @@ def test_groups_stand_in_topological_order_and_layers_hold_every_neuron(case):
     graph = case.assembly().graph
     assert all(connection.source < connection.target for connection in graph.connections)
     assert [len(names) for names in case.names()] == [layer.size for layer in case.assembly().layers]
-    degrees = [n.in_degree for layer in case.assembly().layers[2:] for n in layer.neurons]
-    if degrees:
-        assert graph.width == min(degrees)
 
 
 def test_restriction_to_neurons_apart_leaves_out_those_between():

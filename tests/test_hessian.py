@@ -30,9 +30,9 @@ def entries(H):
 def test_every_entry_and_the_gradient_agree_with_jax(case, oracle):
     net, x = case.assembly(), case.x()
     gradient, wanted = oracle.derivatives(case.network(), case.w, x, case.output)
-    assert contracts.error(entries(net.hessian(x, case.output)), wanted) < 1e-10
+    assert contracts.error(entries(net.hessian(x, case.output)), wanted) < 1e-13
     assert contracts.error(case.hessian(), wanted) < 1e-8  # the finite differences that the other tests stand on
-    assert contracts.error(net.gradient(x, case.output), gradient) < 1e-12
+    assert contracts.error(net.gradient(x, case.output), gradient) < 1e-13
 
 
 @pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)

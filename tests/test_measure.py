@@ -9,17 +9,20 @@ import pytest
 import assembly as am
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
-from assembly.study import design, measure
-from assembly.study.specification import columns, load, override
+from assembly.study import design, measure, quantities
+from assembly.study.specification import architecture, columns, load, override
+from study_cases import table
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5))
 DIGITS = override(load("digits"), widths=[6, 8, 10], seeds=3)
-POINTS = {point.architecture: point for point in design.points(DIGITS, "") if point.width == 8 and point.seed == 1}
+DATA = table(n_columns=5)
+POINTS = {point.architecture: point for point in design.points(DIGITS, DATA) if point.width == 8 and point.seed == 1}
 
 
-def changed(architecture="network", **settings):
+def changed(architecture="network", **options):
     point = POINTS[architecture]
-    return dataclasses.replace(point, settings=dataclasses.replace(point.settings, tol=1e-9, **settings))
+    settings = dataclasses.replace(point.settings, tol=1e-9, options=point.settings.options | options)
+    return dataclasses.replace(point, settings=settings)
 
 
 def mean(values):
@@ -29,7 +32,7 @@ def mean(values):
 @pytest.fixture(scope="module", params=["network", "bottleneck"])
 def measured(request):
     point = changed(request.param)
-    net = measure.build(point, INPUTS.shape[1])
+    net = measure.build(point)
     hessians = [net.hessian(x) @ np.eye(net.n_parameters) for x in INPUTS]
     return net, [np.linalg.eigh(H) for H in hessians], measure.measure(point, INPUTS)
 
@@ -187,7 +190,7 @@ def dead_point():
     """A ReLU bottleneck of one neuron that is 0 at both inputs: found by trying seeds in order."""
     for seed in range(100):
         point = dataclasses.replace(changed("bottleneck", activation="relu"), seed=seed)
-        net = measure.build(point, INPUTS.shape[1])
+        net = measure.build(point)
         if not net.tangent_kernel(INPUTS).any():
             return point
     raise AssertionError("no dead network among 100")
@@ -205,3 +208,175 @@ def test_an_output_in_the_midst_of_the_graph_is_no_hidden_neuron():
     found = dominance(net, [0.7], output=0)
     assert [layer.layer for layer in found.layers] == [1]
     assert found.q_infinity == pytest.approx(np.abs(net.layers[2].neurons[0].weights).max() / np.sqrt(2.0))
+
+
+# --- networks of every builder ---------------------------------------------------------------------------------------
+
+
+def of_builder(name, width=6, shape=(2, 3), quantities=(), **changes):
+    """A point on random inputs of six columns."""
+    options = architecture({"label": "a", "builder": name, **changes}).options
+    settings = design.Settings(options, shape, quantities, 1.0, 1e-9, "", 2, 0)
+    return design.Point("a", name, width, 4, settings)
+
+
+SIX = np.random.default_rng(1).normal(size=(2, 6))
+SMALL = {
+    "bottleneck": {},
+    "densenet": {},
+    "dropout": {},
+    "resnet": {},
+    "cnn": {"pool": 2, "channels": ["m", 2], "stride": 1},
+    "random_dag": {"reach": 2, "layer_width": 8},
+    "uneven_dag": {},
+    "committee": {"part": [3, 2], "n_inner": 2},
+    "dominated": {"part": [3]},
+    "few_active": {"part": [3]},
+    "tied": {"part": [3], "copies_exponent": 0.4},
+    "power_law": {"part": [3]},
+    "mean_field": {"part": [3], "coefficients": "gaussian"},
+}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def every_kind(request):
+    shape = (4, 4) if request.param == "cnn" else (2, 3)
+    point = of_builder(request.param, shape=shape, **SMALL[request.param])
+    inputs = np.random.default_rng(1).normal(size=(2, math.prod(shape)))
+    return measure.build(point), inputs, measure.measure(point, inputs)
+
+
+def neuron_gradients(net, layer, x):
+    """Gradients of the activations of a layer in all parameters, by finite differences of the activations."""
+    w, step = net.parameters, 1e-6
+    columns = []
+    for i in range(len(w)):
+        shifted = [net.with_parameters(w + sign * step * (np.arange(len(w)) == i)) for sign in (1.0, -1.0)]
+        up, down = (one.evaluate(x).post[0][net.layers[layer].nodes] for one in shifted)
+        columns.append((up - down) / (2.0 * step))
+    return np.array(columns).T
+
+
+def test_columns_are_those_announced(every_kind):
+    net, _, row = every_kind
+    assert set(row) == set(measure.columns_of(net))
+
+
+def test_curvature_and_kernel_are_those_of_dense_matrices(every_kind):
+    net, inputs, row = every_kind
+    norms = [np.abs(np.linalg.eigvalsh(net.hessian(x) @ np.eye(net.n_parameters))).max() for x in inputs]
+    jacobian = np.array([net.gradient(x) for x in inputs])
+    slopes = np.linalg.norm(jacobian, axis=1)
+    assert row["hessian_norm"] == pytest.approx(np.mean(norms), rel=1e-7)
+    assert row["hessian_over_gradient_squared"] == pytest.approx(np.mean(norms / slopes**2), rel=1e-7)
+    assert row["kernel_norm"] == pytest.approx(np.linalg.norm(jacobian @ jacobian.T), rel=1e-10)
+
+
+def test_cosines_are_those_of_finite_differences(every_kind):
+    net, inputs, row = every_kind
+    for layer in measure.layers_with_cosines(net):
+        found = []
+        for x in inputs:
+            gradients = neuron_gradients(net, layer, x)
+            sizes = np.linalg.norm(gradients, axis=1, keepdims=True)
+            alive = gradients[sizes[:, 0] > 0] / sizes[sizes[:, 0] > 0]
+            cosines = (alive @ alive.T)[~np.eye(len(alive), dtype=bool)]
+            found.append(np.sqrt(np.mean(cosines**2)) if len(alive) > 1 else math.nan)
+        assert row[f"rms_cosine_layer_{layer}"] == pytest.approx(np.mean(found), abs=1e-7, nan_ok=True)
+
+
+def test_layers_left_out_have_no_weight_or_no_cosine(every_kind):
+    """Left out of the shares: layers without trainable in-edges. Of the cosines: those where all are exactly 0."""
+    net, inputs, _ = every_kind
+    last = len(net.layers) - 1
+    for layer in range(1, last):
+        own = [neuron.parameter_index for neuron in net.layers[layer].neurons]
+        below = set().union(*(set(n.parameter_index) for lower in net.layers[:layer] for n in lower.neurons), set())
+        has_own = any(set(index) - below for index in own)
+        assert (layer in measure.hidden_layers(net)) == has_own
+        if has_own and layer not in measure.layers_with_cosines(net):
+            gradients = neuron_gradients(net, layer, inputs[0])
+            assert not (gradients @ gradients.T)[~np.eye(len(gradients), dtype=bool)].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden", "with_cosines"),
+    [
+        ("resnet", [1, 2, 4], [2, 4]),  # 3 and 5 are sums
+        ("densenet", [1, 2], [2]),
+        ("cnn", [1, 3], [1, 3]),  # averages in between; kernels are shared from the first layer on
+        ("committee", [1, 2, 3], [2, 3]),  # 4: the sums of the inner committees, whose coefficients are fixed
+        ("tied", [1, 2], [1, 2]),  # copies share parameters from the first layer on
+        ("power_law", [1, 2], [2]),
+    ],
+)
+def test_layers_that_are_measured(name, hidden, with_cosines):
+    net = measure.build(of_builder(name, shape=(4, 4), **SMALL[name]))
+    assert measure.hidden_layers(net) == hidden
+    assert measure.layers_with_cosines(net) == with_cosines
+
+
+def test_layers_too_large_for_a_gram_matrix_end_the_cosines(monkeypatch):
+    net = am.mlp(4, [3, 5, 4, 6, 3])
+    assert measure.layers_with_cosines(net) == [2, 3, 4, 5]
+    monkeypatch.setattr(measure, "LARGEST_GRAM", 5)
+    assert measure.layers_with_cosines(net) == [2, 3]
+    monkeypatch.setattr(measure, "LARGEST_GRAM", 4)
+    assert measure.layers_with_cosines(net) == []
+
+
+@pytest.mark.parametrize("output_activation", ["softmax", "tanh", "identity"])
+def test_of_several_outputs_the_first_is_measured(output_activation):
+    point = of_builder("mlp", n_outputs=3, output_activation=output_activation, hidden=["m", "m"])
+    row = measure.measure(point, SIX)
+    whole = am.mlp(6, [6, 6], n_outputs=3, output_activation=output_activation, readout="sign", seed=4)
+    expected = [np.abs(np.linalg.eigvalsh(whole.hessian(x, 0) @ np.eye(whole.n_parameters))).max() for x in SIX]
+    assert row["hessian_norm"] == pytest.approx(np.mean(expected), rel=1e-7)
+    gradients = np.array([whole.gradient(x, 0) for x in SIX])
+    assert row["gradient_norm"] == pytest.approx(np.mean(np.linalg.norm(gradients, axis=1)), rel=1e-12)
+    assert row["kernel_norm"] == pytest.approx(np.linalg.norm(gradients @ gradients.T), rel=1e-12)
+    other = [np.abs(np.linalg.eigvalsh(whole.hessian(x, 1) @ np.eye(whole.n_parameters))).max() for x in SIX]
+    assert row["hessian_norm"] != pytest.approx(np.mean(other), rel=1e-3)
+
+
+STATUS = {"n_unconverged", "largest_residual", "n_steps"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("hessian_norm",),
+        ("gradient_norm", "kernel_norm"),
+        ("rms_cosine_layer_{l}",),
+        ("largest_share_layer_{l}", "q_infinity"),
+        ("remainder_random",),
+        ("remainder_top_eigenvector", "kernel_change_top_eigenvector"),
+    ],
+)
+def test_only_what_is_asked_for_is_measured_and_the_same(asked, monkeypatch):
+    whole = measure.measure(changed(), INPUTS)
+    point = changed()
+    settings = dataclasses.replace(point.settings, quantities=asked)
+    row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
+    assert set(row) == {name for name in whole if quantities.pattern(name) in asked} | STATUS
+    assert row == {name: whole[name] for name in row}
+
+
+@pytest.mark.parametrize(
+    ("asked", "left_out"),
+    [
+        (
+            ("hessian_norm", "gradient_norm"),
+            ("dominance", "rms_cosine", "remainder", "kernel_change", "_kernel_summary"),
+        ),
+        (("hessian_norm",), ("_random_direction",)),
+        (("remainder_gradient",), ("kernel_change", "_random_direction", "dominance", "rms_cosine")),
+        (("kernel_change_top_eigenvector",), ("remainder", "_kernel_summary")),
+    ],
+)
+def test_what_is_not_asked_for_is_not_computed(asked, left_out, monkeypatch):
+    for name in left_out:
+        monkeypatch.setattr(measure, name, None)
+    point = changed()
+    settings = dataclasses.replace(point.settings, quantities=asked)
+    assert set(measure.measure(dataclasses.replace(point, settings=settings), INPUTS)) - STATUS == set(asked)

@@ -15,7 +15,18 @@ from assembly.errors import AssemblyError, GraphError, ShapeError
 named = pytest.mark.parametrize("case", cases.NAMED, ids=str)
 NEURONS = [  # every kind of graph; every neuron of these is checked as two sub-models
     cases.BY_NAME[name]
-    for name in ("tanh-3", "gelu-bias", "frozen-sign-2", "two-outputs-sin", "sparse-with-skips", "mixed-activations")
+    for name in (
+        "tanh-3",
+        "gelu-bias",
+        "frozen-sign-2",
+        "two-outputs-sin",
+        "sparse-with-skips",
+        "mixed-activations",
+        "cnn-softmax",
+        "resnet-softmax",
+        "densenet-sin-output",
+        "tied-layers",
+    )
 ]
 
 
@@ -33,18 +44,17 @@ def test_every_neuron_is_two_sub_models(case):
     for name, neuron in names_and_neurons(case):
         if name in network.inputs:
             continue
-        own, index = naive.restricted(network, [name])
-        np.testing.assert_array_equal(neuron.parameter_index, index)
-        np.testing.assert_array_equal(neuron.parameters, case.assembly().parameters[index])
-        assert neuron.n_parameters == len(index)
-        for view, twin in ((neuron, own), (neuron.pre, naive.linear_at(own, name))):
+        for view, whole in ((neuron, network), (neuron.pre, naive.linear_at(network, name))):
+            twin, index = naive.restricted(whole, [name])
+            np.testing.assert_array_equal(view.parameter_index, index)
+            np.testing.assert_array_equal(view.parameters, case.assembly().parameters[index])
+            assert view.n_parameters == len(index)
             contracts.check_value(view, twin, x)
             contracts.check_gradient(view, twin, x)
             wanted = naive.hessian(twin, view.parameters, x)
             tolerance = 1e-8 + 1e-10 / (np.abs(wanted).max() + 1e-3)  # the differences are good to 1e-10, absolute
             contracts.check_hessian(view, twin, x, wanted=wanted, tolerance=tolerance)
             assert isinstance(view, am.SubModel)
-            np.testing.assert_array_equal(view.parameter_index, index)
 
 
 @named
@@ -78,12 +88,11 @@ def test_shares_of_every_neuron(case):
     x, network = case.x(), case.network()
     adjoints = naive.adjoints(network, case.w, x, case.output)
     _, post = naive.forward(network, case.w, x)
-    gradient = naive.gradient(network, case.w, x, case.output)
+    carried = naive.shares_of(network, naive.gradient(network, case.w, x, case.output))
     for layer, names in zip(case.assembly().layers[1:], case.names()[1:], strict=True):
-        own = [[e.parameter for e in network.neurons[name][1] if e.parameter is not None] for name in names]
         wanted = {
             "value": np.abs([adjoints[name][1] * post[name] for name in names]),
-            "gradient": np.array([np.sum(gradient[index] ** 2) for index in own]),
+            "gradient": np.array([carried[name] for name in names]),
             "adjoint": np.array([adjoints[name][1] ** 2 for name in names]),
         }
         for i, neuron in enumerate(layer.neurons):

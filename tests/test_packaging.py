@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 IMPORTED_AS = {"scikit-learn": "sklearn", "tomli-w": "tomli_w"}
 COMES_WITH = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}  # and is pinned by it
-OPTIONAL = {"pandas", "pyarrow"}  # the extra `parquet`
+OPTIONAL = {"pandas", "pyarrow", "torch"}  # the extras `parquet` and `torch`
 USED_BY_PANDAS = {"pyarrow"}
 
 
@@ -44,8 +44,9 @@ def test_every_import_is_declared_and_every_declaration_imported():
     assert imported() - OPTIONAL == required
 
 
-def test_the_parquet_extra_holds_what_is_optional():
-    assert declared(setup()["options.extras_require"]["parquet"]) == OPTIONAL
+def test_extras_hold_what_is_optional():
+    extras = setup()["options.extras_require"]
+    assert declared(extras["parquet"]) | declared(extras["torch"]) == OPTIONAL
     assert imported() & OPTIONAL == OPTIONAL - USED_BY_PANDAS
 
 

@@ -1,5 +1,6 @@
 """The report: the numbers of the fits, the right verdicts, nothing from outside, and a text beside every picture."""
 
+import csv
 import math
 import os
 import re
@@ -20,6 +21,7 @@ from assembly.study.quantities import describe
 from assembly.study.rates import fit_rate
 from assembly.study.result import StudyResult
 from assembly.study.specification import parse
+from study_cases import table as some_data
 
 STUDY = """
 name = "planted"
@@ -336,7 +338,7 @@ def test_what_the_report_must_say(written):
 def test_missing_points_are_counted_and_listed(tmp_path):
     rows = planted_rows()
     rows[5].update(hessian_norm=math.nan, n_unconverged=2.0, largest_residual=0.25)
-    failures = [(points(SPECIFICATION, "")[3], "LinAlgError: the <matrix> | broke")]
+    failures = [(points(SPECIFICATION, some_data(""))[3], "LinAlgError: the <matrix> | broke")]
     result = a_result(rows, failures=failures)
     paths = report.write_report(tmp_path, result, "x", now=NOW)
     html, markdown = "".join(Page(paths.html.read_text()).text), paths.markdown.read_text().replace("\\", "")
@@ -351,7 +353,7 @@ def test_missing_points_are_counted_and_listed(tmp_path):
 
 
 def test_a_study_that_found_nothing_still_has_a_report(tmp_path):
-    failures = [(point, "MemoryError") for point in points(SPECIFICATION, "")]
+    failures = [(point, "MemoryError") for point in points(SPECIFICATION, some_data(""))]
     result = a_result([], failures=failures, data="")
     paths = report.write_report(tmp_path, result, "x")
     assert "No finished point has this quantity." in paths.html.read_text()
@@ -379,6 +381,112 @@ def test_a_column_the_table_does_not_know_is_shown_under_its_own_name(tmp_path):
     assert "<i>" not in contents._sentence_html(finding).replace("<i>m</i>", "")
 
 
+MANY = """
+name = "many"
+widths = [16, 32, 64]
+seeds = 3
+[data]
+source = "digits"
+""" + "".join(
+    f'[[architectures]]\nlabel = "{label}"\n{keys}\n'
+    for label, keys in {
+        **{f"network-{i}": 'hidden = ["m"]' for i in range(5)},
+        "residual": 'builder = "resnet"\nn_blocks = 3',
+        "copies": 'builder = "tied"\ncopies_exponent = 0.5',
+        "wide": 'widths = [64, 128, 256]\nhidden = ["m", "2m"]',
+    }.items()
+)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    specification = parse(MANY)
+    rows = []
+    for entry in specification.architectures:
+        for width in specification.widths_of(entry):
+            for seed in range(3):
+                row = {"architecture": entry.label, "width": width, "seed": seed, "hessian_norm": width**-0.5}
+                row["kernel_smallest_eigenvalue"] = 0.0 if entry.label == "copies" else 1.0 + seed
+                if entry.label != "wide" or width < 256:  # not measured there: no column
+                    row["rms_cosine_layer_2"] = width**-0.25 if width > 16 else math.nan
+                rows.append(row)
+    folder = tmp_path_factory.mktemp("many")
+    result = a_result(rows, specification=specification, notes=())
+    paths = report.write_report(folder, result, "x", now=NOW)
+    return result, paths, paths.html.read_text(), paths.markdown.read_text()
+
+
+def test_architectures_that_are_no_plain_layers_are_shown_as_text(many):
+    result, paths, html, markdown = many
+    page = Page(html)
+    for label in ("residual", "copies"):
+        entry = result.specification.architecture(label)
+        picture = entry.made_by.picture.strip("\n")
+        assert f"```text\n{picture}\n```" in markdown
+        assert picture in "".join(page.text)
+        assert entry.made_by.text in " ".join(markdown.split())
+        assert not (paths.html.parent / "plots" / f"architecture-{label}.svg").exists()
+    assert (paths.html.parent / "plots" / "architecture-wide.svg").exists()
+    for text in ("n_blocks = 3", "n_copies = 4, 8, 8 at m = 16, 32, 64", "hidden = [m, 2m]"):
+        assert text in markdown
+        assert text in "".join(page.text)
+    assert page.problems == []
+
+
+def test_more_architectures_than_colours_are_drawn_in_several_pictures(many):
+    result, paths, html, markdown = many
+    names = {path.stem for path in paths.plots if not path.stem.startswith("architecture-")}
+    assert {"hessian_norm", "hessian_norm-2"} <= names
+    labels = [entry.label for entry in result.specification.architectures]
+    for name, drawn, rest in (("hessian_norm", labels[:6], labels[6:]), ("hessian_norm-2", labels[6:], labels[:6])):
+        section = markdown.split(f"(plots/{name}.svg)")[1].split("![")[0]
+        assert all(f"| {label} | " in section for label in drawn)
+        assert not any(f"| {label} | " in section for label in rest)
+    first = markdown.split("(plots/kernel_smallest_eigenvalue.svg)")[1].split("![")[0]
+    assert "| copies | 16 | 3 of 3 | 0 |" in first  # cannot be drawn; its numbers and the reason stand under the first
+    assert "copies: lambda_min(K): no exponent fitted." in first
+    again = report.write_report(paths.html.parent, result, "x", now=NOW)
+    assert again.html.read_text() == html
+    fewer = replace(
+        result,
+        specification=result.specification.model_copy(
+            update={"architectures": (result.specification.architectures[0],)}
+        ),
+        rows=result.rows[:9],
+    )
+    report.write_report(paths.html.parent, fewer, "x", now=NOW)
+    assert not (paths.html.parent / "plots" / "hessian_norm-2.svg").exists()
+
+
+def test_a_quantity_is_fitted_at_the_widths_where_it_is_measured(many):
+    found = by_key(findings.assess(many[0]))
+    assert found["wide", "hessian_norm"].rate.widths == (64, 128, 256)
+    assert "Got 2; add widths" in found["wide", "rms_cosine_layer_2"].reason
+    assert found["residual", "hessian_norm"].rate.n_used == 9
+    assert "only" not in found["wide", "hessian_norm"].sentence
+    assert "Networks of width m = 16, 32, 64 (wide: 64, 128, 256); 3 at each" in many[3].replace("\\", "")
+
+
+def test_the_table_of_exponents_holds_every_finding(written):
+    _, result, paths, _, _ = written
+    rows = list(csv.DictReader(paths.exponents.read_text().splitlines()))
+    every = findings.assess(result)
+    assert [(row["architecture"], row["quantity"]) for row in rows] == [(f.architecture, f.quantity) for f in every]
+    for row, finding in zip(rows, every, strict=True):
+        assert row["builder"] == ("mlp" if finding.architecture == "network" else "bottleneck")
+        if finding.rate is None:
+            assert row["exponent"] == row["lower"] == row["n_used"] == ""
+        else:
+            assert float(row["exponent"]) == finding.rate.exponent
+            assert (float(row["lower"]), float(row["upper"])) == (finding.rate.lower, finding.rate.upper)
+            assert (int(row["narrowest"]), int(row["widest"])) == (16, 256)
+        if finding.claim is None:
+            assert row["prediction"] == row["verdict"] == ""
+        else:
+            assert float(row["prediction"]) == finding.claim.prediction
+            assert (row["verdict"], row["source"]) == (finding.verdict, finding.claim.source)
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -388,7 +496,7 @@ def test_the_same_study_gives_the_same_files(written, tmp_path):
     assert (again.html.read_text(), again.markdown.read_text()) == (html, markdown)
     for old, new in zip(paths.plots, again.plots, strict=True):
         assert old.read_bytes() == new.read_bytes()
-    assert sorted(os.listdir(folder)) == ["plots", "report.html", "report.md"]
+    assert sorted(os.listdir(folder)) == ["exponents.csv", "plots", "report.html", "report.md"]
     assert len(os.listdir(folder / "plots")) == 7
 
 

@@ -26,3 +26,11 @@ def test_values_are_sorted_by_width_and_seed():
 def test_unknown_names_are_refused(architecture, quantity):
     with pytest.raises(UnknownNameError):
         RESULT.values(architecture, quantity)
+
+
+def test_a_width_at_which_a_quantity_was_not_measured_is_left_out():
+    """Not the same as a NaN, which was measured and did not converge or does not exist."""
+    rows = [*ROWS, {"architecture": "a", "width": 32, "seed": 0, "other": 1.0}]
+    result = StudyResult(None, rows, [], 0, 5, 1.0)
+    assert result.values("a", "q")[0] == [8, 16]
+    assert result.values("a", "other") == ([32], [[1.0]])

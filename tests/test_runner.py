@@ -2,6 +2,7 @@ import dataclasses
 import math
 import os
 import random
+import re
 import signal
 import sqlite3
 import time
@@ -11,11 +12,11 @@ import pytest
 import assembly
 import study_points
 from assembly import kernels
-from assembly.errors import ArgumentError, DataError, ResourceError, ResultsError
+from assembly.errors import ArgumentError, ConfigurationError, DataError, ResourceError, ResultsError
 from assembly.study import design, runner, store
-from assembly.study.runner import Progress, check_memory, run_study
-from assembly.study.specification import load, override
-from study_cases import N_POINTS, STUDY, start, write_study
+from assembly.study.runner import Progress, check_memory, check_study, run_study
+from assembly.study.specification import load, override, parse
+from study_cases import N_POINTS, STUDY, start, table, write_study
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_progress_counts_up_and_estimates(small, tmp_path):
 
 
 def test_the_estimate_grows_with_the_weights_left(small):
-    points = design.points(small, "print")
+    points = design.points(small, table())
     seconds = {point.key: 1.0 for point in points if point.width < 32}
     seen = []
     clock = runner._Clock(points, seconds, 2, time.perf_counter(), seen.append)
@@ -158,18 +159,100 @@ def test_changed_data_are_refused(small, tmp_path):
 
 
 def test_memory_is_forecast_from_the_weights_and_refused_in_bytes(small):
-    points = design.points(override(small, widths=[8, 16, 4096]), "print")
-    n_weights = 6 * 4096 + 4096**2 + 4096
-    need = 4 * 8 * n_weights + runner.BYTES_PER_WORKER
-    assert runner.memory_needed(points[-2], 6) == need
-    check_memory(points, 2, 6, available=2 * need)
+    points = design.points(override(small, widths=[8, 16, 8192]), table())
+    n_weights = 6 * 8192 + 8192**2 + 8192
+    vectors = runner.VECTORS * 2 * (6 + 2 * 8192 + 1)
+    need = 8 * (9 * n_weights + vectors) + runner.BYTES_PER_WORKER  # no Gram matrices: the layers are too large
+    assert runner.memory_needed(points[-2]) == need
+    other = runner.memory_needed(points[-1])
+    check_memory(points[-2:-1] * 2, 2, available=2 * need)
+    assert other < need
     with pytest.raises(
         ResourceError, match=rf"{2 * need} bytes .*, {2 * need - 1} .* are free: use --workers 1"
     ) as caught:
-        check_memory(points, 2, 6, available=2 * need - 1)
+        check_memory(points[-2:-1] * 2, 2, available=2 * need - 1)
     assert "\n" not in str(caught.value)
     with pytest.raises(ResourceError, match="use smaller widths"):
-        check_memory(points, 2, 6, available=need - 1)
+        check_memory(points[-2:-1] * 2, 2, available=need - 1)
+
+
+def test_memory_is_forecast_for_what_is_measured(small):
+    """Moving a network along a direction takes copies of it, cosines take Gram matrices; neither if not asked for."""
+    one = design.points(override(small, widths=[8, 16, 512]), table())[-2]
+
+    def needed(*quantities):
+        settings = dataclasses.replace(one.settings, quantities=quantities)
+        return runner.memory_needed(dataclasses.replace(one, settings=settings)) - runner.BYTES_PER_WORKER
+
+    n_weights, n_nodes = 6 * 512 + 512**2 + 512, 6 + 2 * 512 + 1
+    least = 8 * (3 * n_weights + runner.VECTORS * 2 * n_nodes)
+    assert needed("hessian_norm", "kernel_norm") == least
+    assert needed("hessian_norm", "remainder_random") == least + 8 * 6 * n_weights
+    assert needed("hessian_norm", "kernel_change_top_eigenvector") == least + 8 * 6 * n_weights
+    assert needed("rms_cosine_layer_{l}") == least + 8 * (2 + 6) * 512**2
+    assert needed() == least + 8 * (6 * n_weights + 8 * 512**2)
+
+
+def test_the_estimate_of_the_time_counts_edges_not_weights(small):
+    """A convolution of few weights at many pixels takes longer than its weights say."""
+    text = STUDY.replace('hidden = ["m", "m"]', 'builder = "cnn"').replace("n_measured", "shape = [2, 3]\nn_measured")
+    points = [one for one in design.points(parse(text), table()) if one.architecture == "network"]
+    sizes = {one.width: runner.size_of(one) for one in points}
+    assert sizes[32].n_edges > 5 * sizes[32].n_weights
+    clock = runner._Clock(points, {}, 1, 0.0, None)
+    ratio = clock._expected(points[-1], {("network", 8): 1.0})
+    assert ratio == pytest.approx((sizes[32].n_edges + runner._OVERHEAD) / (sizes[8].n_edges + runner._OVERHEAD))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ('builder = "tied"\ncopies_exponent = 0.5\nwidths = [16, 32, 100]', "cannot be built at width 100"),
+        ('builder = "few_active"\nn_active = 9', "cannot be built at width 8"),
+        ('output_activation = "softmax"', "'network' cannot be built at width 8. The 'n_outputs' argument must be at"),
+        ('builder = "random_dag"\nlayer_width = 4', "cannot be built at width 8"),
+        ('builder = "cnn"\npool = 4', "cannot be built at width 8. The 'pool' argument"),
+        ('builder = "cnn"\nkernel = 2', "can be 'same' for odd kernels only"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_is_computed(tmp_path, keys, message):
+    text = STUDY.replace('hidden = ["m", "m"]', keys, 1).replace("n_measured", "shape = [1, 5]\nn_measured")
+    study = load(write_study(tmp_path, text))
+    for begin in (
+        lambda: check_study(study),
+        lambda: run_study(study, tmp_path / "out", function=study_points.measure),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(message)) as caught:
+            begin()
+        assert str(caught.value).startswith("small: ")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shape_that_is_not_that_of_the_data_is_refused(tmp_path):
+    study = load(write_study(tmp_path, STUDY.replace("n_measured", "shape = [2, 4]\nn_measured")))
+    with pytest.raises(ConfigurationError, match=r"'data.shape' key must have the 5 columns .* Got \[2, 4\]"):
+        check_study(study)
+
+
+@pytest.mark.parametrize(
+    ("builder", "quantity", "is_there"),
+    [
+        ("resnet", "rms_cosine_layer_4", True),
+        ("resnet", "rms_cosine_layer_3", False),  # a sum, without trainable in-edges
+        ("resnet", "largest_share_layer_6", False),  # the output is layer 6
+        ("cnn", "rms_cosine_layer_1", True),  # kernels are shared
+        ("committee", "rms_cosine_layer_1", False),
+    ],
+)
+def test_claims_on_layers_are_held_against_a_network(tmp_path, builder, quantity, is_there):
+    text = STUDY.replace('hidden = ["m", "m"]', f'builder = "{builder}"', 1).replace("hessian_norm", quantity)
+    study = load(write_study(tmp_path, text))
+    if is_there:
+        check_study(study)
+        return
+    with pytest.raises(ConfigurationError, match=f"small: '{quantity}' is claimed and not measured for 'network'"):
+        check_study(study)
 
 
 def test_a_study_too_large_for_any_machine_is_refused_politely(small, tmp_path):

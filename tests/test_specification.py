@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from assembly import activations
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
 from assembly.study import specification
+from assembly.study.builders import BUILDERS
 from assembly.study.specification import dump, load, named_studies, override, parse
 
 SMALLEST = """
@@ -71,7 +72,7 @@ def test_every_named_study_loads_and_has_a_title():
         (
             "label",
             "qqq",
-            "my.toml: the 'architectures[0].qqq' key is unknown. The keys here are label, builder, hidden,",
+            "my.toml: the 'architectures[0].qqq' key is unknown. The keys here are label, builder, widths,",
         ),
         (
             "[8, 16, 32]",
@@ -139,6 +140,153 @@ def test_every_mistake_gives_one_line_with_key_expectation_and_value(old, new, l
     assert all(one.startswith("my.toml: ") for one in found)
     unexpected = [one for one in found if line not in one and "is missing" not in one]
     assert not unexpected
+
+
+def with_builder(*keys):
+    """The smallest study with these lines in place of the keys of its architecture."""
+    return SMALLEST.replace('hidden = ["m", "m"]', "\n".join(keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (['builder = "resnt"'], "Got 'resnt'. Did you mean 'resnet'?"),
+        (
+            ['builder = "resnet"', 'hidden = ["m"]'],
+            "the 'architectures[0].hidden' key must be left out with builder 'resnet', whose keys are n_blocks, "
+            "activation, readout, trainable_readout, output_activation, n_outputs, dtype; it is taken by mlp, "
+            "bottleneck, densenet, dropout.",
+        ),
+        (["keep = 0.5"], "whose keys are hidden, "),
+        (["keep = 0.5"], "it is taken by dropout."),
+        (['builder = "committee"', "bias = true"], "it is taken by mlp, bottleneck, cnn."),
+        (
+            ['builder = "cnn"', "channels = [8]"],
+            'must hold "m" at least once, or nothing grows with the width. Got [8].',
+        ),
+        (['builder = "cnn"', 'channels = "m"'], "the 'architectures[0].channels' key must be a list of layer widths"),
+        (['builder = "cnn"', 'padding = "valid"'], "must be \"same\" or a whole number of at least 0. Got 'valid'."),
+        (['builder = "cnn"', "padding = -1"], "Got -1."),
+        (
+            ['builder = "cnn"', "pool = 0"],
+            "the 'architectures[0].pool' key must be a whole number of at least 1. Got 0.",
+        ),
+        (
+            ['builder = "random_dag"', "in_degree = 4", "layer_width = 8"],
+            'must be "m", or nothing grows with the width.',
+        ),
+        (['builder = "random_dag"', 'in_degree = "m/2"'], '"m", the width, or a multiple such as "2m". Got \'m/2\'.'),
+        (['builder = "dropout"', "keep = 1.5"], "must be a number above 0 and at most 1. Got 1.5."),
+        (['builder = "dropout"', "keep = 0"], "must be a number above 0 and at most 1. Got 0."),
+        (['builder = "tied"', "copies_exponent = 1.5"], "must be a number from 0 to 1. Got 1.5."),
+        (['builder = "power_law"', "exponent = 0"], "must be a number above 0. Got 0."),
+        (
+            ['builder = "committee"', 'part = ["m"]'],
+            "list of layer widths, each a whole number of at least 1. Got ['m'].",
+        ),
+        (['builder = "mean_field"', "gamma = 1.0"], "it is taken by mlp, bottleneck, committee."),
+        (['output_activation = "softmx"'], "Got 'softmx'. Did you mean 'softmax'?"),
+        (['activation = "softmax"'], "the 'architectures[0].activation' key must be one of identity,"),
+        (["widths = [8, 16]"], "the 'architectures[0].widths' key must be a list of 3 or more different whole numbers"),
+        (["widths = [8, 32, 16]"], "the 'architectures[0].widths' key must be ascending, each width once."),
+    ],
+)
+def test_every_mistake_in_the_keys_of_a_builder_gives_one_line(keys, line):
+    found = lines(with_builder(*keys))
+    assert len(found) == 1, found
+    assert line in found[0]
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_a_builder_needs_no_key_and_takes_its_own(builder):
+    """Defaults fill in what is left out, and a file with all of them written out is the same study."""
+    study = parse(with_builder(f'builder = "{builder}"'))
+    assert study.architectures[0].options == dict(BUILDERS[builder].defaults)
+    assert parse(dump(study)) == study
+    table = tomllib.loads(dump(study))["architectures"][0]
+    assert set(table) - {"label", "builder"} == {k for k, v in BUILDERS[builder].defaults.items() if v is not None}
+
+
+def test_the_keys_of_an_architecture_are_those_of_the_builders():
+    keys = {key for builder in BUILDERS.values() for key in builder.defaults}
+    fields = set(specification.ArchitectureSpecification.model_fields)
+    assert keys == fields - {"label", "builder", "widths"}
+
+
+def test_one_network_need_not_grow():
+    """`assembly inspect` looks at one width: fixed layers are as good as any."""
+    assert specification.architecture({"label": "a", "hidden": [30, 40]}).options["hidden"] == [30, 40]
+    with pytest.raises(ConfigurationError, match="The 'keep' option must be left out with builder 'mlp'"):
+        specification.architecture({"label": "a", "keep": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "line"),
+    [
+        ("rms_cosine_layer_9", None),  # whether there is such a layer is seen when the network is built
+        ("rms_cosin_layer_2", "Did you mean 'rms_cosine_layer_{l}'?"),
+        ("hessian_nrm", "Did you mean 'hessian_norm'?"),
+    ],
+)
+def test_claims_on_layers_of_networks_that_are_no_plain_layers(quantity, line):
+    text = with_builder('builder = "resnet"') + CLAIM.replace("hessian_norm", quantity)
+    if line is None:
+        assert parse(text).claims[0].quantity == quantity
+    else:
+        assert line in lines(text)[0]
+
+
+def test_quantities_are_names_of_the_table_and_hold_what_is_claimed():
+    chosen = SMALLEST.replace("[data]", 'quantities = ["hessian_norm", "rms_cosine_layer_{l}"]\n[data]') + CLAIM
+    assert parse(chosen).quantities == ("hessian_norm", "rms_cosine_layer_{l}")
+    assert parse(chosen.replace('quantity = "hessian_norm"', 'quantity = "rms_cosine_layer_2"')).claims
+    (line,) = lines(chosen.replace('quantity = "hessian_norm"', 'quantity = "gradient_norm"'))
+    assert "must be one of the study's quantities, hessian_norm, rms_cosine_layer_{l}. Got 'gradient_norm'." in line
+    assert "'quantities' key must be" in lines(chosen.replace('["hessian_norm"', '["hesian_norm"'))[0]
+
+
+def test_widths_of_an_architecture_are_its_own_until_others_are_asked_for():
+    study = parse(with_builder("widths = [16, 64, 256]", 'hidden = ["m"]') + "\n[quick]\nwidths = [4, 8, 16]\n")
+    (entry,) = study.architectures
+    assert (study.widths_of(entry), study.all_widths) == ((16, 64, 256), (16, 64, 256))
+    assert parse(dump(study)) == study
+    for changes in ({"widths": [3, 4, 5]}, {"quick": True}):
+        changed = override(study, **changes)
+        assert changed.widths_of(changed.architectures[0]) == changed.widths != (16, 64, 256)
+
+
+def test_the_shape_of_the_inputs_is_one_or_two_numbers():
+    assert parse(SMALLEST.replace('"wine"', '"wine"\nshape = [1, 13]')).data.shape == (1, 13)
+    for shape in ("[]", "[1, 1, 13]", "[0]", "13", '["m"]'):
+        (line,) = lines(SMALLEST.replace('"wine"', f'"wine"\nshape = {shape}'))
+        assert "the 'data.shape' key must be a list, [length] or [height, width], of whole numbers" in line
+
+
+def test_the_study_of_architectures_builds_all_of_them_and_claims_what_the_theory_says():
+    study = load("architectures")
+    assert {entry.builder for entry in study.architectures} == set(BUILDERS)
+    assert (study.seeds, study.data.source, study.tol) == (10, "digits", 1e-3)
+    assert {entry.options["readout"] for entry in study.architectures} == {"sign"}
+    falling = [
+        *("mlp-1", "mlp-2", "mlp-3", "dropout", "resnet", "densenet", "cnn", "cnn-pooled", "random-dag", "uneven-dag"),
+        *("committee", "committee-of-committees", "tied-0"),
+    ]
+    flat = ["output-tanh", "output-swish", "output-softmax", "bottleneck", "dominated", "few-active"]
+    expected = {(label, "hessian_norm"): (-0.5, 0.0) for label in falling}
+    expected |= {(label, "hessian_norm"): (0.0, -0.5) for label in flat}
+    # claims 16 and 17: -(1 - b)/2 and -(1/2 - a), flat from b = 1 and a = 1/2 on
+    expected |= {("tied-0.25", "hessian_norm"): (-0.375, 0.0), ("tied-0.5", "hessian_norm"): (-0.25, -0.5)}
+    expected |= {("tied-1", "hessian_norm"): (0.0, -0.5), ("power-law-0.25", "hessian_norm"): (-0.25, -0.5)}
+    expected |= {("power-law-0.5", "hessian_norm"): (0.0, -0.5), ("power-law-1", "hessian_norm"): (0.0, -0.5)}
+    # claims 1, 15 and 18
+    expected |= {("committee", "gradient_norm"): (0.0, -0.5), ("mean-field", "hessian_norm"): (-1.0, -0.5)}
+    expected |= {("mean-field", "gradient_norm"): (-0.5, 0.0)}
+    expected |= {("mean-field", "hessian_over_gradient_squared"): (0.0, -0.5)}
+    found = {(one.architecture, one.quantity): (one.prediction, one.alternative) for one in study.claims}
+    assert found == expected
+    assert {one.band for one in study.claims} == {0.1}
+    assert all(one.source.startswith(("claim ", "derived: ")) for one in study.claims)
+    assert {one.architecture for one in study.claims} == {entry.label for entry in study.architectures}
 
 
 CLAIM = '\n[[claims]]\narchitecture = "network"\nquantity = "hessian_norm"\nprediction = -0.5\nalternative = 0.0\n'

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assembly.errors import ArgumentError, ResultsError
+from assembly.files import write_atomically
 from assembly.study import design, store
 from assembly.study.specification import load, override, parse
-from assembly.study.store import Store, csv_text, is_on_network, write_atomically
-from study_cases import STUDY
+from assembly.study.store import Store, csv_text, is_on_network
+from study_cases import STUDY, table
 
 SMALL = parse(STUDY)
-POINTS = design.points(SMALL, "print")
+POINTS = design.points(SMALL, table())
 
 
 def open_store(folder, specification=SMALL, fingerprint="print"):
@@ -190,6 +191,8 @@ def test_an_empty_file_left_by_a_kill_during_creation_is_no_damage(tmp_path):
         ("n_measured = 2", "n_measured = 3", "data"),
         ("seeds = 4", "seeds = 4\nradius = 2.0", "radius"),
         ("seeds = 4", "seeds = 4\ntol = 0.01", "tol"),
+        ("seeds = 4", "seeds = 4\nquantities = ['hessian_norm']", "quantities"),
+        ("n_measured = 2", "n_measured = 2\nshape = [1, 5]", "data"),
     ],
 )
 def test_results_of_another_study_are_refused(tmp_path, old, new, what):
@@ -210,12 +213,15 @@ def test_more_widths_seeds_and_architectures_build_on_what_is_there(tmp_path):
     fill(tmp_path)
     longer = override(SMALL, widths=[8, 16, 32, 64], seeds=9)
     with open_store(tmp_path, longer) as results:
-        assert len(results.rows(design.points(longer, "print"))) == 10
+        assert len(results.rows(design.points(longer, table()))) == 10
     more = parse(STUDY + '\n[[architectures]]\nlabel = "third"\nhidden = ["m"]\n')
     with open_store(tmp_path, more) as results:
-        assert len(results.rows(design.points(more, "print"))) == 10
+        assert len(results.rows(design.points(more, table()))) == 10
     with pytest.raises(ResultsError, match="architecture 'third'"):
         open_store(tmp_path, parse(STUDY + '\n[[architectures]]\nlabel = "third"\nhidden = ["m", "m"]\n'))
+    own = parse(STUDY.replace('label = "network"', 'label = "network"\nwidths = [8, 16, 64]'))
+    with open_store(tmp_path, own) as results:
+        assert len(results.rows(design.points(own, table()))) == 10
 
 
 def test_a_second_run_of_one_folder_is_refused_while_the_first_lives(tmp_path):

@@ -14,7 +14,7 @@ READOUTS = ("gaussian", "sign")
 
 
 def initial_parameters(
-    graph: Graph, initial: list[tuple[float, str]], seed: int, sizes: tuple[int, ...], dtype: np.dtype[Any]
+    graph: Graph, initial: list[tuple[float, str]], seed: int, sizes: tuple[str | int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Return the parameters of a graph; `initial` holds standard deviation and law of every parameter block."""
     parameters = np.empty(graph.n_parameters, dtype)
@@ -23,7 +23,9 @@ def initial_parameters(
     return parameters
 
 
-def draw(out: NDArray[Any], deviation: float, law: str, seed: int, sizes: tuple[int, ...], what: str | int) -> None:
+def draw(
+    out: NDArray[Any], deviation: float, law: str, seed: int, sizes: tuple[str | int, ...], what: str | int
+) -> None:
     """Fill `out` with N(0, deviation^2), or for the law "sign" with plus and minus `deviation`."""
     rng = generator(seed, "weights", out.dtype.name, *sizes, what)
     if law == "sign":

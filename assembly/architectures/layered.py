@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from assembly.activations import NAMES as ACTIVATIONS
-from assembly.architectures.drawing import READOUTS, draw, initial_parameters
-from assembly.checks import check_count, check_counts, check_dtype, check_name, check_number
+from assembly.architectures.construction import Construction, check_options, check_weights
+from assembly.checks import check_count, check_counts, check_name, check_number
 from assembly.errors import ArgumentError
-from assembly.graph.connections import Connection, Dense
-from assembly.graph.description import CONSTANT, INPUT, Graph, Group
-from assembly.memory import check_fits
 from assembly.model import Assembly
 
 PARAMETRIZATIONS = ("ntk", "standard", "mean-field")
@@ -59,7 +55,7 @@ def mlp(
     bias : bool
         A trainable bias, N(0, 1), on every neuron and output, with factor 1.
     output_activation : str
-        Activation function of the outputs.
+        Activation function of the outputs, or "softmax" over all of them.
     parametrization : {"ntk", "standard", "mean-field"}
         "ntk": weights N(0, 1) and the factor 1/sqrt(fan-in) in the forward pass. "standard": the factor sits in the
         standard deviation, the forward pass has factor 1, and biases begin at 0. "mean-field": as "ntk" with gamma = 1.
@@ -75,7 +71,8 @@ def mlp(
     Raises
     ------
     ArgumentError
-        If a count is below 1, `gamma` contradicts the parametrisation, or `dtype` is another one.
+        If a count is below 1, `gamma` contradicts the parametrisation, `dtype` is another one, or a softmax has one
+        output.
     UnknownNameError
         If a name is not known; the message gives the nearest.
     ResourceError
@@ -95,39 +92,26 @@ def mlp(
       layer 3: 1 identity; z = 0.0441942 x dense from layer 2
     """
     sizes = (check_count("n_inputs", n_inputs), *check_counts("widths", widths), check_count("n_outputs", n_outputs))
-    check_name("activation", activation, ACTIVATIONS)
-    check_name("output_activation", output_activation, ACTIVATIONS)
-    check_name("readout", readout, READOUTS)
+    options = check_options(activation, seed, n_outputs, readout, trainable_readout, output_activation, dtype)
     exponent = _scale_exponent(parametrization, gamma)
-    kind = check_dtype(dtype)
-    n_weights = sum(n_source * n_target for n_source, n_target in itertools.pairwise(sizes))
-    check_fits(f"A network of {n_weights:,} weights", n_weights * kind.itemsize, "use smaller widths or dtype float32")
-    scales = [1.0 / math.sqrt(size) for size in sizes[:-2]] + [sizes[-2] ** -exponent]
+    check_weights(sum(n_source * n_target for n_source, n_target in itertools.pairwise(sizes)), options.dtype)
     in_forward = parametrization != "standard"
 
-    groups = [Group(sizes[0], INPUT)] + ([Group(1, CONSTANT)] if bias else [])
-    connections: list[Connection] = []
-    initial: list[tuple[float, str]] = []  # standard deviation and distribution of every trainable connection
+    def factor_and_deviation(scale: float) -> tuple[float, float]:
+        return (scale, 1.0) if in_forward else (1.0, scale)
+
+    network = Construction(sizes[0], options, sizes, bias)
     source = 0
-    for layer, (n_source, n_target, scale) in enumerate(zip(sizes[:-1], sizes[1:], scales, strict=True), start=1):
-        last = layer == len(scales)
-        target = len(groups)
-        groups.append(Group(n_target, output_activation if last else activation))
-        factor = np.full(n_target, scale if in_forward else 1.0)
-        deviation, law = 1.0 if in_forward else scale, readout if last else "gaussian"
-        if last and not trainable_readout:
-            fixed = np.empty(n_source * n_target, kind)
-            draw(fixed, deviation, law, seed, sizes, "readout")
-            connections.append(Dense(source, target, n_source, n_target, factor, fixed))
-        else:
-            connections.append(Dense(source, target, n_source, n_target, factor))
-            initial.append((deviation, law))
+    for n_source, n_target in itertools.pairwise(sizes[:-1]):
+        target = network.add_group(n_target, activation)
+        network.connect_densely(source, target, *factor_and_deviation(1.0 / math.sqrt(n_source)))
         if bias:
-            connections.append(Dense(1, target, 1, n_target, np.ones(n_target)))
-            initial.append((1.0 if in_forward else 0.0, "gaussian"))
+            network.add_biases(target, 1.0 if in_forward else 0.0)
         source = target
-    graph = Graph(tuple(groups), tuple(connections), tuple((source, k) for k in range(n_outputs)))
-    return Assembly.from_graph(graph, initial_parameters(graph, initial, seed, sizes, kind))
+    output = network.add_readout([source], *factor_and_deviation(sizes[-2] ** -exponent))
+    if bias:
+        network.add_biases(output, 1.0 if in_forward else 0.0)
+    return network.finish()
 
 
 def bottleneck(n_inputs: int, widths: Sequence[int], activation: str = "tanh", **options: Any) -> Assembly:

@@ -5,7 +5,8 @@ of t), so :math:`Z Z^T` needs only products over pairs of windows, and no kernel
 
 .. math:: G A = S (A^T A) + B (T^T A), \qquad G^T B = A (S^T B) + T (B^T B).
 
-Where the kernels have fewer entries than there are nodes, the weights themselves are the smaller space.
+Where there are many pairs of windows, G itself is cheaper. Where the kernels have fewer entries than there are nodes,
+the weights themselves are the smaller space.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
         """See `NodeBlock.gram`."""
         windows, source, target = self.windows, self.source, self.target
         seen, images = windows.patches(a[source]), self._images(b)
+        n, k = self.shape
+        if 4 * n * k <= 3 * windows.n_windows * (n + k):  # operations of the two ways
+            return self._gram_by_kernels(seen, images)
         aa, bb = seen.T @ seen, images.T @ images
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
@@ -68,6 +72,19 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
                 found += images @ (moved.T @ seen)
                 windows.add_patches(seen @ (left.T @ images) + moved @ bb, q[source])
             p[target] += self.factor * found.ravel()
+
+        return apply
+
+    def _gram_by_kernels(self, seen: Vector, images: Vector) -> GramPart:
+        """The same with G written out, which has fewer entries than there are pairs of windows."""
+        windows, source, target = self.windows, self.source, self.target
+
+        def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
+            direction = self._images(s) @ seen.T
+            if not self.from_given:
+                direction += images @ windows.patches(t[source]).T
+                windows.add_patches(direction.T @ images, q[source])
+            p[target] += self.factor * (direction @ seen).ravel()
 
         return apply
 

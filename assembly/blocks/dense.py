@@ -36,7 +36,7 @@ class DenseBlock(NodeBlock):
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; two inner products per application."""
-        source, target, squared = self.source, self.target, self.factor**2
+        source, target, squared = self.source, self.target, self.factor.astype(a.dtype) ** 2
         a, b = a[source], b[target]
         weighted_b, aa = squared * b, a @ a
         bb = b @ weighted_b

@@ -42,9 +42,9 @@ class SparseBlock(NodeBlock):
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; one pass over the structure per application, none for a block from the inputs."""
-        source, target = self.source, self.target
+        source, target, factor = self.source, self.target, self.factor.astype(a.dtype)
         if self.from_given:
-            own = self.factor**2 * self.products(a, a)
+            own = factor**2 * self.products(a, a)
 
             def apply_to_first(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
                 p[target] += own * s[target]
@@ -54,13 +54,13 @@ class SparseBlock(NodeBlock):
         a, b = a[source], b[target]
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
-            sparse.gram(self.indptr, self.indices, self.factor, s[target], t[source], a, b, p[target], q[source])
+            sparse.gram(self.indptr, self.indices, factor, s[target], t[source], a, b, p[target], q[source])
 
         return apply
 
     def products(self, a: Vector, c: Vector) -> Vector:
         """See `NodeBlock.products`."""
-        out = np.empty(self.n_target, dtype=self.factor.dtype)
+        out = np.empty(self.n_target, dtype=a.dtype)
         sparse.products(self.indptr, self.indices, a[self.source], c[self.source], out)
         return out
 

@@ -60,7 +60,7 @@ class TiedBlock(SharedBlock):
     def carried(self, direction: Vector) -> Vector:
         """See `SharedBlock.carried`."""
         out = np.zeros(self.n_target, dtype=direction.dtype)
-        tied.carried(self.indptr, self.number, direction**2 / self.users, out)
+        tied.carried(self.indptr, self.number, direction**2 / np.maximum(self.users, 1), out)
         return out
 
     def _derivatives(self, a: Vector) -> csr_array:

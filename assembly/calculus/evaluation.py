@@ -124,7 +124,7 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
     post[:, program.constant] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):  # found below
         for segment in program.segments:
-            if segment.incoming:
+            if segment.nodes not in (program.inputs, program.constant):  # a neuron without in-edges is sigma(0)
                 for position in segment.incoming:
                     block = program.blocks[position]
                     for row in range(len(samples)):
@@ -136,6 +136,8 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
         raise NonFiniteError(
             f"A neuron overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
         )
+    for values in (pre, post, first, second):
+        values.flags.writeable = False
     return Evaluation(program, weights, pre, post, first, second)
 
 
@@ -152,18 +154,18 @@ def scatter(
     evaluation: Evaluation, s: NDArray[Any], t: NDArray[Any], a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]
 ) -> None:
     """Fill `out`, shape (n_parameters,), with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each weight."""
-    filled: set[int] = set()
+    filled: set[tuple[int, int]] = set()
     for position in evaluation.program.trainable:
         block, weights = evaluation.program.blocks[position], evaluation.weights[position]
         assert block.parameters is not None
-        part = out[block.parameters]
-        if block.parameters.start in filled:  # another block reads the same weights
+        part, place = out[block.parameters], (block.parameters.start, block.parameters.stop)
+        if place in filled:  # another block reads the same weights
             more = np.empty_like(part)
             block.scatter(weights, s, t, a, b, more)
             part += more
         else:
             block.scatter(weights, s, t, a, b, part)
-            filled.add(block.parameters.start)
+            filled.add(place)
 
 
 def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:

@@ -5,9 +5,9 @@ With G over activations and P over pre-activations of neurons at inputs x (rows)
 .. math:: P_{ij} = c_i^2 \delta_{ij} \sum_u a_u(x) a_u(x') + \sum_{u, u'} c_i w_{iu}\, G_{u u'}\, c_j w_{ju'},
           \qquad G_{ij} = \sigma_i'(x)\, \sigma_j'(x')\, P_{ij}
 
-where the first term runs over trainable edges and G vanishes at the inputs. Where edges share weights, what i and j share
-takes the place of the Kronecker delta. Weights that connections of different layers share have no such recursion: there
-the gradients themselves are multiplied.
+where the first term runs over trainable edges and G vanishes at the inputs. Where edges share weights, what i and j
+share takes the place of the Kronecker delta. Weights that connections of different layers share have no such recursion:
+there the gradients themselves are multiplied.
 """
 
 from __future__ import annotations

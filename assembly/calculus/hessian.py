@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from assembly.calculus import dense, one_hidden_layer
-from assembly.calculus.lanczos import Eigenpairs, extreme_eigenpairs, relative_residuals
+from assembly.calculus.lanczos import WORKING_VECTORS, Eigenpairs, extreme_eigenpairs, relative_residuals
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.spectrum import Spectrum, spectrum
 from assembly.checks import check_count, check_finite, check_number
 from assembly.errors import ArgumentError
 from assembly.estimate import Estimate
+from assembly.memory import check_fits
 from assembly.seeds import generator
 
 BASIS_SIZE = 120  # Lanczos vectors before a thick restart,
-BASIS_BYTES = 2**30  # fewer where they would take more memory than this
+SMALLEST_BASIS_SIZE = 20  # fewer where the whole iteration would take
+BASIS_BYTES = 10**9  # more memory than this
 
 
 class Hessian(LinearOperator):
@@ -70,11 +72,14 @@ class Hessian(LinearOperator):
         ------
         ArgumentError
             If `tol` is not between 0 and 1 or `max_steps` not a whole number of at least 1.
+        ResourceError
+            If the vectors of the iteration do not fit in the memory that is free.
 
         Notes
         -----
-        Cost per step: two passes over the weights above the first layer; memory up to 120 node vectors,
-        fewer where they would take more than 1 GiB.
+        Cost per step: two passes over the weights above the first layer, one or two over the structure of sparse
+        connections; memory up to 130 vectors of 2 n_nodes numbers, fewer where they would take more than 1 GB, at
+        least 30.
         """
         if self.shape[0] == 0:
             return Estimate(0.0, 0.0, True, 0)
@@ -123,6 +128,16 @@ class Hessian(LinearOperator):
         probes, steps = check_count("n_probes", n_probes), check_count("n_steps", n_steps)
         return spectrum(self.node_space, probes, steps, seed)
 
+    def _basis_size(self, k: int, max_steps: int) -> int:
+        """Return how many Lanczos vectors to keep, so that the iteration stays within its memory if it can."""
+        vector_bytes = self.node_space.size * self.dtype.itemsize
+        affordable = BASIS_BYTES // vector_bytes - WORKING_VECTORS
+        basis_size = max(min(BASIS_SIZE, affordable), SMALLEST_BASIS_SIZE, 4 * k)
+        n_bytes = (min(basis_size, max_steps) + WORKING_VECTORS) * vector_bytes
+        what = f"An eigenvalue iteration on {self.node_space.size:,} node coordinates"
+        check_fits(what, n_bytes, "use fewer neurons, fewer eigenvalues or dtype float32")
+        return basis_size
+
     def _check_k(self, k: int) -> int:
         if check_count("k", k) > self.shape[0]:
             raise ArgumentError(f"The 'k' argument must be at most n_parameters = {self.shape[0]}. Got {k}.")
@@ -141,9 +156,8 @@ class Hessian(LinearOperator):
             double = space.in_double()
             residuals = relative_residuals(double.M, double.N, values, coordinates)
             return _padded(Eigenpairs(values, residuals, coordinates, bool((residuals <= tol).all()), 0), k, space.size)
+        basis_size = self._basis_size(k, max_steps)
         start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
-        affordable = BASIS_BYTES // (space.size * self.dtype.itemsize)
-        basis_size = max(min(BASIS_SIZE, affordable), 20, 4 * k)
         pairs = extreme_eigenpairs(
             space.M, space.N, space.diagonal(), start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
         )

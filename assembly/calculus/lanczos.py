@@ -15,8 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.progress import Progress, progress
+
 Vector = NDArray[Any]
 Operator = Callable[[Vector], Vector]
+
+NEGLIGIBLE = 100.0  # units of rounding that may be left along the basis,
+SHARE_OF_TOLERANCE = 0.01  # if they are as small a share of the residual wanted: it adds up to about ten times this
+N_COLUMNS = 2**14  # of the basis turned at once at a restart
+WORKING_VECTORS = 10  # beside the basis, those inside `operator` and `gram` included
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,43 +50,75 @@ class Eigenpairs:
     n_steps: int
 
 
+class _Scaled:
+    """An operator divided by a power of two, so that squares of what it returns stay in the range of the numbers."""
+
+    def __init__(self, operator: Operator, size: float) -> None:
+        self._operator = operator
+        self._size = size  # of the coordinates it is first applied to
+        self.scale = 0.0
+
+    def __call__(self, vector: Vector) -> Vector:
+        image = self._operator(vector)
+        if self.scale == 0.0:
+            largest = float(np.abs(image).max())
+            self.scale = 2.0 ** round(math.log2(largest / self._size)) if largest > 0.0 else 1.0
+        image /= self.scale
+        return image
+
+
 @dataclass(eq=False)
 class _Basis:
     """An N-orthonormal basis of a Krylov space and the matrix of M N in it.
 
-    `image` is N times the newest vector; `beta` the norm of what M N adds beyond the basis.
+    `image` is N times the newest vector; `beta` the norm of what M N adds beyond the basis, which is the entry of
+    `projected` between the newest vector and the one before. Components of new vectors along the basis are negligible
+    up to the share `negligible` of their norm.
     """
 
-    operator: Operator
+    operator: _Scaled
     gram: Operator
     diagonal: Vector
     vectors: Vector
     projected: NDArray[np.float64]
     image: Vector
+    negligible: float
     size: int = 1
     n_steps: int = 0
     beta: float = 0.0
 
     def expand(self) -> None:
-        """Apply the operator to the newest vector and append what is new, normalised, at position `size`."""
+        """Apply the operator to the newest vector and append what is new, normalised, at position `size`.
+
+        The components along the two newest vectors, one of them known and the other an inner product away, are
+        subtracted first. What is left along the basis, mostly rounding, is subtracted where it is not negligible,
+        twice at most.
+        """
         j = self.size
         basis = self.vectors[:j]
         u = self.operator(self.image)
         self.n_steps += 1
-        coefficients = np.zeros(j)
+        coefficients = self.projected[:j, j - 1].copy()
+        coefficients[j - 1] = self.image @ u
+        u -= coefficients[-2:].astype(u.dtype) @ basis[-2:]
+        image = self.gram(u)
         for _ in range(2):
-            h = basis @ self.gram(u)
+            h = basis @ image
+            if np.abs(h).max() <= self.negligible * _root(u @ image):
+                break
             u -= h @ basis
             coefficients += h
+            image = self.gram(u)
         self.projected[:j, j - 1] = self.projected[j - 1, :j] = coefficients
-        image = self.gram(u)
         self.beta = _root(u @ image)
         scale = float(np.sqrt(np.finfo(u.dtype).eps)) * np.abs(self.projected[:j, :j]).max()
         if self.beta <= 4.0 * max(self._noise(u), scale):
             self.beta = 0.0
             return
-        self.vectors[j] = u / self.beta
-        self.image = image / self.beta
+        self.projected[j, j - 1] = self.projected[j - 1, j] = self.beta
+        np.divide(u, self.beta, out=self.vectors[j])
+        self.image = image
+        self.image /= self.beta
 
     def refresh(self, candidate: Vector) -> bool:
         """Replace the missing newest vector by what is new in `candidate`; False if the whole range is covered."""
@@ -111,9 +150,11 @@ class _Basis:
     def restart(self, keep: int) -> None:
         """Shrink the basis to its best `keep` Ritz vectors and the newest vector."""
         values, vectors = self.ritz()
-        newest = self.vectors[self.size].copy()
-        self.vectors[:keep] = vectors[:, :keep].T.astype(newest.dtype) @ self.vectors[: self.size]
-        self.vectors[keep] = newest
+        turn = vectors[:, :keep].T.astype(self.vectors.dtype)
+        for start in range(0, self.vectors.shape[1], N_COLUMNS):  # in place but for a few columns
+            columns = self.vectors[:, start : start + N_COLUMNS]
+            columns[:keep] = turn @ columns[: self.size]
+            columns[keep] = columns[self.size]
         self.projected[:] = 0.0
         self.projected[range(keep), range(keep)] = values[:keep]
         self.size = keep + 1
@@ -155,18 +196,26 @@ def extreme_eigenpairs(
 
     Notes
     -----
-    Cost per step: one application of `operator`, three of `gram`, 4 basis_size n operations; memory basis_size vectors.
+    Cost per step: one application of `operator`, one or two of `gram`, 2 to 4 basis_size n operations; memory
+    basis_size vectors and about `WORKING_VECTORS` more.
     A residual proves an eigenvalue near the value; that it is the largest rests on the random start. Copies of a
     repeated eigenvalue are seen only where the Krylov space is exhausted before k are found: it is then continued
     with another vector.
     """
-    basis = _start(operator, gram, diagonal, start, min(basis_size, max_steps) + 1)
+    capacity = min(basis_size, max_steps) + 1
+    basis = _start(operator, gram, diagonal, start, capacity, SHARE_OF_TOLERANCE * tol)
     if basis is None:
         nothing = np.zeros(1)
         return Eigenpairs(nothing, nothing, np.zeros((1, len(start)), start.dtype), True, 0)
-    next_check = k
+    with progress("eigenvalue iteration") as shown:
+        return _iterate(basis, start, k, tol, max_steps, shown)
+
+
+def _iterate(basis: _Basis, start: Vector, k: int, tol: float, max_steps: int, shown: Progress) -> Eigenpairs:
+    next_check, residual = k, ""
     while True:
         basis.expand()
+        shown.tell(f"step {basis.n_steps}, {residual}{tol:.0e} wanted")
         full = basis.size == len(basis.vectors) - 1
         exhausted = basis.beta == 0.0 and (basis.size >= k or full or not basis.refresh(np.roll(start, basis.size)))
         finished = exhausted or basis.n_steps >= max_steps
@@ -174,6 +223,8 @@ def extreme_eigenpairs(
             next_check = basis.size + max(2, basis.size // 10)
             values, vectors = basis.ritz()
             estimated = np.abs(basis.beta * vectors[-1, :k])
+            if estimated.max() < abs(values[0]):
+                residual = f"residual about {estimated.max() / abs(values[0]):.0e}, "
             if finished or (len(estimated) == k and (estimated <= 0.9 * tol * abs(values[0])).all()):
                 return _finish(basis, values[:k], vectors[:, :k], tol)
             if full:
@@ -208,13 +259,15 @@ def quadrature(
     basis = _start(operator, gram, diagonal, start, n_steps + 1)
     if basis is None:
         return np.zeros(0), np.zeros(0)
-    for step in range(n_steps):
-        basis.expand()
-        if basis.beta == 0.0 or step == n_steps - 1:
-            break
-        basis.grow()
+    with progress("Lanczos quadrature") as shown:
+        for step in range(n_steps):
+            basis.expand()
+            shown.tell(f"step {step + 1} of {n_steps}", (step + 1) / n_steps)
+            if basis.beta == 0.0 or step == n_steps - 1:
+                break
+            basis.grow()
     values, vectors = basis.ritz()
-    return values, float(start @ gram(start)) * vectors[0] ** 2
+    return basis.operator.scale * values, float(start @ gram(start)) * vectors[0] ** 2
 
 
 def _root(square: Any) -> float:
@@ -222,17 +275,22 @@ def _root(square: Any) -> float:
     return math.sqrt(max(float(square), 0.0))
 
 
-def _start(operator: Operator, gram: Operator, diagonal: Vector, start: Vector, capacity: int) -> _Basis | None:
+def _start(
+    operator: Operator, gram: Operator, diagonal: Vector, start: Vector, capacity: int, negligible: float = np.inf
+) -> _Basis | None:
     image = gram(start)
     norm = _root(start @ image)
     if norm == 0.0:
         return None
     vectors = np.empty((capacity, len(start)), start.dtype)
     vectors[0] = start / norm
-    return _Basis(operator, gram, diagonal, vectors, np.zeros((capacity, capacity)), image / norm)
+    negligible = min(negligible, NEGLIGIBLE * float(np.finfo(start.dtype).eps))
+    scaled = _Scaled(operator, float(np.abs(vectors[0]).max()))
+    return _Basis(scaled, gram, diagonal, vectors, np.zeros((capacity, capacity)), image / norm, negligible)
 
 
 def _finish(basis: _Basis, values: NDArray[np.float64], vectors: NDArray[np.float64], tol: float) -> Eigenpairs:
     coordinates = vectors.T.astype(basis.vectors.dtype) @ basis.vectors[: basis.size]
     relative = relative_residuals(basis.operator, basis.gram, values, coordinates)
-    return Eigenpairs(values, relative, coordinates, bool((relative <= tol).all()), basis.n_steps + len(values))
+    converged = bool((relative <= tol).all())
+    return Eigenpairs(basis.operator.scale * values, relative, coordinates, converged, basis.n_steps + len(values))

@@ -56,7 +56,7 @@ class NodeSpaceHessian:
     Raises
     ------
     SaturationError
-        If the output is so flat that squares of its derivatives underflow.
+        If squares of the output's derivatives, or of all activations, under- or overflow.
     """
 
     def __init__(self, evaluation: Evaluation, row: int, output: int) -> None:
@@ -71,7 +71,8 @@ class NodeSpaceHessian:
         self.second = evaluation.second[row]
         self.dtype = self.program.dtype
         self.size = self.program.n_coordinates
-        _check_resolution(self.b)
+        _check_resolution("The output is saturated: its derivatives", self.b)
+        _check_resolution("The activations", self.a)
         self._bind()
 
     def _bind(self) -> None:
@@ -211,12 +212,14 @@ class NodeSpaceHessian:
         return bent
 
 
-def _check_resolution(b: Vector) -> None:
-    """Refuse adjoints whose squares, which N holds, underflow: a norm would come out too small and look converged."""
-    limits = np.finfo(b.dtype)
-    largest = np.abs(b).max()
-    if 0.0 < largest < np.sqrt(limits.tiny / limits.eps):
+def _check_resolution(what: str, values: Vector) -> None:
+    """Refuse values whose squares, which N holds, under- or overflow: a norm would be wrong and look converged."""
+    limits = np.finfo(values.dtype)
+    largest = np.abs(values).max()
+    fails = "underflow" if 0.0 < largest < np.sqrt(limits.tiny / limits.eps) else ""
+    fails = "overflow" if largest > np.sqrt(limits.max / len(values)) else fails
+    if fails:
         raise SaturationError(
-            f"The output is saturated: its derivatives are at most {largest:.1e}, and their squares underflow "
-            f"{b.dtype}. Use float64, or move the inputs or parameters."
+            f"{what} are at most {largest:.1e}, and their squares {fails} {values.dtype}. "
+            "Use float64, or move the inputs or parameters."
         )

@@ -36,10 +36,10 @@ def eigenvalues(hessian: NodeSpaceHessian) -> tuple[NDArray[np.float64], NDArray
     """
     alpha, beta = (norm.astype(np.float64) for norm in hessian.squared_norms())
     diagonal = hessian.curvature * alpha
-    coupling = hessian.first.astype(np.float64) ** 2 * alpha * beta
-    root = np.sqrt(diagonal**2 + 4.0 * coupling)
-    large = 0.5 * (diagonal + np.copysign(root, diagonal))
-    small = np.divide(-coupling, large, out=np.zeros_like(large), where=large != 0.0)  # product of the two: -coupling
+    coupling = np.abs(hessian.first.astype(np.float64)) * np.sqrt(alpha) * np.sqrt(beta)
+    large = 0.5 * (diagonal + np.copysign(np.hypot(diagonal, 2.0 * coupling), diagonal))
+    ratio = np.divide(coupling, large, out=np.zeros_like(large), where=large != 0.0)
+    small = -coupling * ratio  # the product of the two is -coupling^2
     values = np.concatenate([large, small])
     nodes = np.tile(np.arange(hessian.program.n_nodes), 2)
     order = np.argsort(-np.abs(values), kind="stable")

@@ -28,6 +28,8 @@ def softmax(z: Values) -> Values:
 
 def softmax_slope(p: Values, v: Values) -> Values:
     """Return J v, over the last axis; J is symmetric, so this is its transpose too."""
+    largest = np.broadcast_to(np.argmax(p, axis=-1)[..., None], (*v.shape[:-1], 1))
+    v = v - np.take_along_axis(v, largest, axis=-1)  # J gives the same, and 1 - p is never taken of a p close to 1
     slope: Values = p * (v - np.sum(p * v, axis=-1, keepdims=True))
     return slope
 

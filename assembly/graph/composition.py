@@ -85,31 +85,46 @@ def with_readout(graph: Graph, parts: Sequence[Node], factor: float, coefficient
     return Graph((*graph.groups, Group(1, "identity")), tuple(connections), ((target, 0),))
 
 
-def stacked(graph: Graph, n_copies: int) -> tuple[Graph, list[Node]]:
-    """Return n copies of a graph with parameters of their own, stacked group by group, and the output of each.
+def stacked(graphs: Sequence[Graph], n_copies: int = 1) -> tuple[Graph, list[Node]]:
+    """Return graphs of one structure stacked group by group, each `n_copies` times, and the output of each copy.
 
-    Neuron i of copy j is neuron ``j * size + i`` of the stacked group; the weights of a connection are those of the
-    first copy, then those of the second, and so on, before those of the next connection. Dense connections from the
-    inputs stay dense; those between neurons become block diagonal, sparse ones.
+    Neuron i of copy j is neuron ``j * size + i`` of the stacked group, copies of one graph being neighbours. They share
+    the weights of their graph, on edges that are then tied. The weights of a connection are those of the first graph,
+    then those of the second, and so on, before those of the next connection. Dense connections from the inputs stay
+    dense where nothing is tied; those between neurons become block diagonal, sparse ones. A sub-model of the user's own
+    that is tied stands once, and feeds all copies of its neuron.
     """
-    groups = tuple(group if group.is_given else _repeated(group, n_copies) for group in graph.groups)
+    if n_copies > 1:
+        graphs = [_own_apart(graph) for graph in graphs]
+    first, single = graphs[0], set[int]()
+    if n_copies > 1:
+        single = {connection.target for connection in first.connections if isinstance(connection, Own)}
+    times = [
+        1 if group.is_given else len(graphs) * (1 if position in single else n_copies)
+        for position, group in enumerate(first.groups)
+    ]
     connections = tuple(
-        _stacked_connection(connection, graph.groups[connection.source].is_given, n_copies)
-        for connection in graph.connections
+        _stacked_connection(alike, times[alike[0].source], times[alike[0].target], first.groups[alike[0].source])
+        for alike in zip(*(graph.connections for graph in graphs), strict=True)
     )
-    group, position = graph.outputs[0]
-    size = graph.groups[group].size
-    return Graph(groups, connections, ()), [(group, copy * size + position) for copy in range(n_copies)]
+    groups = tuple(_repeated(group, n) for group, n in zip(first.groups, times, strict=True))
+    group, position = first.outputs[0]
+    size = first.groups[group].size
+    return Graph(groups, connections, ()), [(group, copy * size + position) for copy in range(times[group])]
+
+
+def has_softmax(graph: Graph) -> bool:
+    """Return whether a softmax couples the neurons of a group: stacked, it would run across copies."""
+    return any(group.activation == SOFTMAX for group in graph.groups)
 
 
 def can_be_stacked(graph: Graph) -> bool:
-    """Return whether `stacked` can take it: not where a convolution or a softmax would run across copies."""
-    coupled = any(group.activation == SOFTMAX for group in graph.groups)
-    return not coupled and not any(isinstance(connection, Convolution) for connection in graph.connections)
+    """Return whether a committee stacks it: not where a softmax couples neurons or a convolution is faster whole."""
+    return not has_softmax(graph) and not any(isinstance(connection, Convolution) for connection in graph.connections)
 
 
 def same_structure(first: Graph, second: Graph) -> bool:
-    """Return whether two graphs differ in nothing but their trainable weights."""
+    """Return whether two graphs differ in nothing but their weights, trainable or frozen."""
     return (
         first.groups == second.groups
         and first.outputs == second.outputs
@@ -123,27 +138,71 @@ def _repeated(group: Group, n_copies: int) -> Group:
     return Group(group.size * n_copies, activation)
 
 
-def _stacked_connection(connection: Connection, from_given: bool, n_copies: int) -> Connection:
-    factor, n_target = np.tile(connection.factor, n_copies), connection.n_target * n_copies
+def _stacked_connection(
+    alike: tuple[Connection, ...], source_times: int, target_times: int, source: Group
+) -> Connection:
+    """Stack one connection of every graph, between groups that stand so many times."""
+    connection, n_copies = alike[0], target_times // len(alike)
+    factor, n_target = np.tile(connection.factor, target_times), connection.n_target * target_times
     if isinstance(connection, Own):
         return replace(connection, n_target=n_target, factor=factor)
-    values = None if connection.values is None else np.tile(connection.values, n_copies)
-    if isinstance(connection, Dense) and from_given:
+    given = [entry.values for entry in alike if entry.values is not None]
+    values = np.concatenate([np.tile(entry, n_copies) for entry in given]) if given else None
+    is_tied = n_copies > 1 and values is None
+    if isinstance(connection, Dense) and source.is_given and not is_tied:
         return replace(connection, n_target=n_target, factor=factor, values=values)
     edges = _as_sparse(connection)
-    copies = np.arange(n_copies)[:, None]
-    shift = 0 if from_given else edges.n_source
-    indptr = np.append((edges.indptr[None, :-1] + edges.n_edges * copies).ravel(), edges.n_edges * n_copies)
-    indices = (edges.indices[None, :].astype(np.int64) + shift * copies).ravel().astype(np.int32)
-    n_source = edges.n_source if from_given else edges.n_source * n_copies
-    sizes = {"n_source": n_source, "n_target": n_target}
-    if isinstance(edges, Tied):
-        weight = (edges.weight[None, :].astype(np.int64) + edges.n_weights * copies).ravel().astype(np.int32)
-        n_weights = edges.n_weights * n_copies
+    copies = np.arange(target_times)[:, None]
+    below = copies * source_times // target_times
+    indptr = np.append((edges.indptr[None, :-1] + edges.n_edges * copies).ravel(), edges.n_edges * target_times)
+    indices = (edges.indices[None, :].astype(np.int64) + edges.n_source * below).ravel().astype(np.int32)
+    n_source = edges.n_source * source_times
+    if isinstance(edges, Sparse) and not is_tied:
         return replace(
-            edges, **sizes, factor=factor, indptr=indptr, indices=indices, weight=weight, n_weights=n_weights
+            edges, n_source=n_source, n_target=n_target, factor=factor, indptr=indptr, indices=indices, values=values
         )
-    return replace(edges, **sizes, factor=factor, indptr=indptr, indices=indices, values=values)
+    weight = edges.weight.astype(np.int64) if isinstance(edges, Tied) else np.arange(edges.n_edges)
+    return Tied(
+        source=edges.source,
+        target=edges.target,
+        n_source=n_source,
+        n_target=n_target,
+        factor=factor,
+        indptr=indptr,
+        indices=indices,
+        weight=(weight + edges.n_weights * (copies // n_copies)).ravel().astype(np.int32),
+        n_weights=edges.n_weights * len(alike),
+        pool=edges.pool,
+    )
+
+
+def _own_apart(graph: Graph) -> Graph:
+    """Return the graph with sub-models of the user's own in groups of their own, which feed the neurons they were."""
+    groups: list[Group] = []
+    moved: list[int] = []
+    stems: dict[int, int] = {}
+    for group, entry in zip(graph.groups, graph.incoming, strict=True):
+        for position in entry:
+            if isinstance(graph.connections[position], Own):
+                stems[position] = len(groups)
+                groups.append(Group(group.size, "identity"))
+        moved.append(len(groups))
+        groups.append(group)
+    connections: list[Connection] = []
+    for position, connection in enumerate(graph.connections):
+        target = moved[connection.target]
+        stem = stems.get(position, target)
+        connections.append(replace(connection, source=moved[connection.source], target=stem))
+        if position in stems:
+            connections.append(_one_to_one(stem, target, connection.n_target))
+    return Graph(
+        tuple(groups), tuple(connections), tuple((moved[group], position) for group, position in graph.outputs)
+    )
+
+
+def _one_to_one(source: int, target: int, size: int) -> Sparse:
+    ones, each = np.ones(size), np.arange(size + 1)
+    return Sparse(source, target, size, size, ones, each.astype(np.int64), each[:-1].astype(np.int32), ones)
 
 
 def _as_sparse(connection: Dense | Sparse | Tied | Convolution) -> Sparse | Tied:
@@ -164,7 +223,12 @@ def _as_sparse(connection: Dense | Sparse | Tied | Convolution) -> Sparse | Tied
 
 
 def _same_connection(a: Connection, b: Connection) -> bool:
-    return type(a) is type(b) and all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    names = [f.name for f in fields(a) if f.name != "values"]
+    return (
+        type(a) is type(b)
+        and (a.values is None) == (b.values is None)
+        and all(_same(getattr(a, name), getattr(b, name)) for name in names)
+    )
 
 
 def _same(a: object, b: object) -> bool:

@@ -309,9 +309,9 @@ class Convolution:
         sources.reshape(self.windows.channels, self.windows.n_pixels)[:, pixels[pixels != OUTSIDE]] = True
 
     def take(self, targets: NDArray[np.int64]) -> tuple[Convolution | Tied, Places]:
-        """Return the connection into some targets alone: itself for all of them, a tied one for fewer."""
-        everything = slice(0, self.n_weights)
-        return (self if len(targets) == self.n_target else self.as_tied(targets)), everything
+        """Return the connection into some targets: itself for all of them if every tap is read, else a tied one."""
+        whole = len(targets) == self.n_target and (self.windows.pixels != OUTSIDE).any(axis=0).all()
+        return (self if whole else self.as_tied(targets)), slice(0, self.n_weights)
 
     def as_tied(self, targets: NDArray[np.int64] | None = None) -> Tied:
         """Return the edges into some targets (all, if left out) one by one."""

@@ -107,8 +107,9 @@ class Graph:
     def levels(self) -> tuple[int, ...]:
         """Layer of every group: the longest path from the inputs."""
         levels: list[int] = []
-        for entry in self.incoming:
-            levels.append(max((levels[self.connections[p].source] + 1 for p in entry), default=0))
+        for group, entry in zip(self.groups, self.incoming, strict=True):
+            lowest = 0 if group.is_given else 1
+            levels.append(max((levels[self.connections[p].source] + 1 for p in entry), default=lowest))
         return tuple(levels)
 
     @cached_property

@@ -15,11 +15,12 @@ from assembly.diagnostics.verdict import DEFAULT_BAND, exponent_text, rule_in_wo
 from assembly.plots import style
 from assembly.study import machine
 from assembly.study.findings import BOOTSTRAP_SEED, N_RESAMPLES, Finding, convergence, count_of
-from assembly.study.pictures import ARCHITECTURE_PREFIX, Picture, layer_sizes
+from assembly.study.pictures import ARCHITECTURE_PREFIX, Picture, is_drawn, layer_sizes
 from assembly.study.quantities import Quantity, describe_any, is_known
 
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult
+    from assembly.study.specification import ArchitectureSpecification
 
 _LEADING = ("hessian_over_gradient_squared", "hessian_norm")
 
@@ -40,10 +41,8 @@ def contents(
         "judged": judged,
         "shown": shown,
         "architectures": [_architecture(result, one, figures) for one in specification.architectures],
-        "judged_figures": [one for one in figures if one["name"] in claimed],
-        "shown_figures": [
-            one for one in figures if one["name"] not in claimed and not one["name"].startswith(ARCHITECTURE_PREFIX)
-        ],
+        "judged_figures": [one for one in figures if one["quantity"] in claimed],
+        "shown_figures": [one for one in figures if one["quantity"] and one["quantity"] not in claimed],
         "local": _local_tables(findings),
         "convergence": convergence(result),
         "unconverged": _unconverged(result),
@@ -111,9 +110,8 @@ def _answer(result: StudyResult, findings: Sequence[Finding]) -> dict[str, Any]:
     asked = (
         f"How do the curvature of a network's output and its distance from a linear model change with the width "
         "m, from "
-        f"{min(specification.widths)} to {max(specification.widths)}, with {specification.seeds} independent "
-        "networks at each "
-        f"of {len(specification.widths)} widths?"
+        f"{specification.all_widths[0]} to {specification.all_widths[-1]}, with {specification.seeds} independent "
+        "networks at each width?"
     )
     return {
         "asked": asked,
@@ -163,33 +161,41 @@ def _meaning(leading: Finding) -> str:
     return f"Whether its {what} falls or stays flat cannot be told from these widths and seeds."
 
 
-def _architecture(result: StudyResult, entry: Any, figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    settings = entry.model_dump(mode="json", exclude={"label", "builder", "hidden"})
-    hidden = ", ".join(str(size) for size in entry.hidden)
+def _architecture(
+    result: StudyResult, entry: ArchitectureSpecification, figures: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    builder, options = entry.made_by, entry.options
+    settings = [f"{key} = {_plain(value)}" for key, value in options.items() if value is not None]
+    widths = result.specification.widths_of(entry)
+    for key, follow in builder.derived.items():
+        found = ", ".join(str(follow(width, options)) for width in widths)
+        settings.append(f"{key} = {found} at m = {', '.join(str(width) for width in widths)}")
+    layers = []
+    if is_drawn(entry):
+        names = ["inputs", *(f"hidden layer {i + 1}" for i in range(len(options["hidden"]))), "output"]
+        counts = [count or "as the data" for count in layer_sizes(result, entry)[1]]
+        layers = [{"layer": name, "neurons": count} for name, count in zip(names, counts, strict=True)]
     name = f"{ARCHITECTURE_PREFIX}{entry.label}"
     return {
         "label": entry.label,
         "builder": entry.builder,
-        "hidden": hidden,
-        "settings": ", ".join(f"{key} = {_plain(value)}" for key, value in settings.items() if value is not None),
-        "figure": next(one for one in figures if one["name"] == name),
-        "layers": [
-            {"layer": layer, "neurons": neurons}
-            for layer, neurons in zip(
-                ["inputs", *(f"hidden layer {i + 1}" for i in range(len(entry.hidden))), "output"],
-                [count or "as the data" for count in layer_sizes(result, entry)[1]],
-                strict=True,
-            )
-        ],
+        "text": builder.text,
+        "width_rule": builder.width_rule,
+        "picture": builder.picture.strip("\n"),
+        "settings": ", ".join(settings),
+        "figure": next((one for one in figures if one["name"] == name), None),
+        "layers": layers,
     }
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(str(one) for one in value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _figure(result: StudyResult, findings: Sequence[Finding], picture: Picture, prefix: str) -> dict[str, Any]:
-    quantity = describe_any(picture.name)
+    quantity = describe_any(picture.quantity)
     tables = [
         {
             "architecture": finding.architecture,
@@ -199,11 +205,11 @@ def _figure(result: StudyResult, findings: Sequence[Finding], picture: Picture, 
             "has_fit": finding.rate is not None,
         }
         for finding in findings
-        if finding.quantity == picture.name
-        and any(row["architecture"] == finding.architecture and picture.name in row for row in result.rows)
+        if finding.quantity == picture.quantity and finding.architecture in picture.architectures
     ]
     return {
         "name": picture.name,
+        "quantity": picture.quantity,
         "path": f"plots/{picture.name}.svg",
         "svg": Markup(style.inline(picture.svg, prefix)),
         "description": picture.description,
@@ -277,7 +283,10 @@ def _point_text(point: Any) -> str:
 
 def _protocol(result: StudyResult) -> list[str]:
     specification = result.specification
+    own = [one for one in specification.architectures if one.widths is not None]
     widths = ", ".join(str(width) for width in specification.widths)
+    for one in own:
+        widths += f" ({one.label}: {', '.join(str(width) for width in specification.widths_of(one))})"
     return [
         f"Data: {result.data or specification.data.source}. Every column is standardised, every row scaled to "
         "length sqrt(d).",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import assembly
 
 if TYPE_CHECKING:
-    from assembly.study.specification import ArchitectureSpecification, DataSpecification, Specification
+    from assembly.data import Data
+    from assembly.study.specification import ArchitectureSpecification, Specification
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class Settings:
 
     Attributes
     ----------
-    hidden : tuple of int
-        Widths of the hidden layers.
-    activation, readout, output_activation, parametrization, dtype : str
-    trainable_readout, bias : bool
-    gamma : float or None
-        Keywords of the builder; None is its default.
+    options : dict
+        Keys of the builder, with "m" for the width.
+    shape : tuple of int
+        Shape of one input.
+    quantities : tuple of str
+        What is measured; everything if empty.
     radius : float
         Distance R from the initial parameters.
     tol : float
@@ -36,34 +37,14 @@ class Settings:
         Which inputs are measured, see `assembly.data.measured_inputs`.
     """
 
-    hidden: tuple[int, ...]
-    activation: str
-    readout: str
-    trainable_readout: bool
-    bias: bool
-    output_activation: str
-    parametrization: str
-    gamma: float | None
-    dtype: str
+    options: dict[str, Any]
+    shape: tuple[int, ...]
+    quantities: tuple[str, ...]
     radius: float
     tol: float
     data: str
     n_measured: int
     data_seed: int
-
-    def builder_keywords(self) -> dict[str, Any]:
-        """Return the keywords of `assembly.mlp` or `assembly.bottleneck`, but for `n_inputs` and `seed`."""
-        return {
-            "widths": list(self.hidden),
-            "activation": self.activation,
-            "readout": self.readout,
-            "trainable_readout": self.trainable_readout,
-            "bias": self.bias,
-            "output_activation": self.output_activation,
-            "parametrization": self.parametrization,
-            "gamma": self.gamma,
-            "dtype": self.dtype,
-        }
 
 
 @dataclass(frozen=True)
@@ -75,7 +56,7 @@ class Point:
     architecture : str
         Its label in the study.
     builder : str
-        The function that builds it, ``"mlp"`` or ``"bottleneck"``.
+        The function of the package that builds it.
     width : int
         The study's width m.
     seed : int
@@ -107,29 +88,23 @@ class Point:
 
 
 def point(
-    architecture: ArchitectureSpecification,
-    width: int,
-    seed: int,
-    *,
-    radius: float,
-    tol: float,
-    data: DataSpecification,
-    fingerprint: str,
+    specification: Specification, architecture: ArchitectureSpecification, width: int, seed: int, data: Data
 ) -> Point:
-    """Return the point of one architecture, width and seed; `fingerprint` is that of the data."""
+    """Return the point of one architecture, width and seed of a study."""
     settings = Settings(
-        hidden=architecture.widths(width),
-        **architecture.model_dump(exclude={"label", "builder", "hidden"}),
-        radius=radius,
-        tol=tol,
-        data=fingerprint,
-        n_measured=data.n_measured,
-        data_seed=data.seed,
+        options=architecture.options,
+        shape=specification.data.shape or data.shape,
+        quantities=specification.quantities,
+        radius=specification.radius,
+        tol=specification.tol,
+        data=data.fingerprint,
+        n_measured=specification.data.n_measured,
+        data_seed=specification.data.seed,
     )
     return Point(architecture.label, architecture.builder, width, seed, settings)
 
 
-def points(specification: Specification, fingerprint: str) -> list[Point]:
+def points(specification: Specification, data: Data) -> list[Point]:
     """Return all points of a study in the order they are run.
 
     Cheap widths come first and architectures alternate, so that a study cut short has something to show for each.
@@ -137,28 +112,22 @@ def points(specification: Specification, fingerprint: str) -> list[Point]:
     Parameters
     ----------
     specification : Specification
-    fingerprint : str
-        Of the study's data, part of every point's hash.
+    data : Data
+        Its fingerprint and the shape of its inputs are part of every point's hash.
 
     Examples
     --------
+    >>> from assembly import data
     >>> from assembly.study.specification import load
-    >>> [str(point) for point in points(load("digits"), "")[:3]]
+    >>> [str(point) for point in points(load("digits"), data.load("digits"))[:3]]
     ['network, width 32, seed 0', 'bottleneck, width 32, seed 0', 'network, width 32, seed 1']
     """
     return [
-        point(
-            architecture,
-            width,
-            seed,
-            radius=specification.radius,
-            tol=specification.tol,
-            data=specification.data,
-            fingerprint=fingerprint,
-        )
-        for width in specification.widths
+        point(specification, architecture, width, seed, data)
+        for width in specification.all_widths
         for seed in range(specification.seeds)
         for architecture in specification.architectures
+        if width in specification.widths_of(architecture)
     ]
 
 

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from assembly.checks import check_count
 from assembly.errors import AssemblyError, ResourceError
+from assembly.progress import silence
 from assembly.study.design import Point
 
 PointFunction = Callable[[Point, NDArray[np.float64]], dict[str, float]]
@@ -221,6 +222,7 @@ def _begin_worker(driver: int, function: PointFunction) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    silence()
     die_with(driver)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ N_RESAMPLES = 2000
 WORTH_A_WARNING = 0.9  # part of the networks below which a sentence says how many it speaks of
 
 _NOT_QUANTITIES = ("architecture", "width", "seed")
+_EXPONENTS = (
+    *("architecture", "builder", "quantity", "exponent", "lower", "upper", "n_used", "narrowest", "widest"),
+    *("prediction", "alternative", "band", "verdict", "source"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,26 @@ def assess(result: StudyResult) -> list[Finding]:
                 claim = claims.get((architecture, column))
                 findings.append(_find(result, architecture, column, claim, is_measured=column in measured))
     return findings
+
+
+def exponents(result: StudyResult, findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the findings as rows of a table, one for each quantity of each architecture.
+
+    Exponent and interval are empty where none could be fitted, prediction to verdict where nothing was claimed.
+    """
+    rows = []
+    for finding in findings:
+        entry, rate, claim = result.specification.architecture(finding.architecture), finding.rate, finding.claim
+        row: dict[str, Any] = dict.fromkeys(_EXPONENTS, "")
+        row |= {"architecture": entry.label, "builder": entry.builder, "quantity": finding.quantity}
+        if rate is not None:
+            row |= {"exponent": rate.exponent, "lower": rate.lower, "upper": rate.upper, "n_used": rate.n_used}
+            row |= {"narrowest": rate.widths[0], "widest": rate.widths[-1]}
+        if claim is not None:
+            row |= {"prediction": claim.prediction, "alternative": claim.alternative, "band": claim.band}
+            row |= {"verdict": finding.verdict or "no fit", "source": claim.source}
+        rows.append(row)
+    return rows
 
 
 def declared_rule(specification: Specification) -> str:
@@ -156,10 +181,12 @@ def _find(result: StudyResult, architecture: str, column: str, claim: Claim | No
         return unfitted(str(error))
     verdict = None if claim is None else judge(claim, rate.lower, rate.upper)
     text = sentence(name, rate.exponent, rate.lower, rate.upper, claim)
-    n_wanted = len(result.specification.widths) * result.specification.seeds
+    specification = result.specification
+    n_wanted = len(specification.widths_of(specification.architecture(architecture))) * specification.seeds
     if rate.n_used < WORTH_A_WARNING * n_wanted:
         text += (
-            f" (from {rate.n_used} of {n_wanted} networks only: it is undefined, not converged or failed in the others)"
+            f" (from {rate.n_used} of {n_wanted} networks only: it is undefined, not measured, not converged or failed "
+            "in the others)"
         )
     return Finding(architecture, column, rate, claim, verdict, text)
 

@@ -8,25 +8,77 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.architectures import layered
 from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.diversity import rms_cosine
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
+from assembly.graph.connections import Convolution, Tied
+from assembly.model import Assembly
 from assembly.seeds import generator
+from assembly.study import quantities
+from assembly.study.builders import BUILDERS
+from assembly.study.quantities import COSINES, LARGEST_GRAM
 
 if TYPE_CHECKING:
-    from assembly.model import Assembly
-    from assembly.study.design import Point
+    from assembly.calculus.hessian import Hessian
+    from assembly.estimate import Estimate
+    from assembly.study.design import Point, Settings
 
-MAX_STEPS = 600
+MAX_STEPS = 2000
+
+_STATUS: dict[str, Any] = {"n_unconverged": sum, "largest_residual": max, "n_steps": sum}
+_SHARES = ("q_infinity", "largest_share_layer_{l}", "largest_curvature_share_layer_{l}", "effective_number_layer_{l}")
+_REMAINDERS = ("remainder_top_eigenvector", "remainder_gradient", "remainder_random")
+_CHANGE = "kernel_change_top_eigenvector"
+_KERNEL = ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue")
 
 
-def build(point: Point, n_inputs: int) -> Assembly:
-    """Return the network of a point."""
-    builder = getattr(layered, point.builder)
-    net: Assembly = builder(n_inputs=n_inputs, seed=point.seed, **point.settings.builder_keywords())
-    return net
+def build(point: Point) -> Assembly:
+    """Return the network of a point; one with several outputs is measured at the first, and built with it alone."""
+    return first_output(
+        BUILDERS[point.builder].build(point.settings.shape, point.width, point.seed, point.settings.options)
+    )
+
+
+def first_output(net: Assembly) -> Assembly:
+    """Return the first output of a network as a network of its own, with the parameters it depends on."""
+    if net.n_outputs == 1:
+        return net
+    graph, origins = net.graph.restrict(net.graph.outputs[:1])
+    return Assembly.from_graph(graph, np.concatenate([net.parameters[places] for places in origins]))
+
+
+def columns_of(net: Assembly) -> list[str]:
+    """Return the columns that a network with one output has when everything is measured."""
+    return quantities.columns(hidden_layers(net), layers_with_cosines(net))
+
+
+def hidden_layers(net: Assembly) -> list[int]:
+    """Return the hidden layers with trainable in-edges; sums with identity skips and averages have none."""
+    graph = net.graph
+    last = graph.levels[graph.outputs[0][0]]
+    return [
+        layer
+        for layer in range(1, last)
+        if any(graph.in_degrees(group, trainable=True).any() for group in graph.layers[layer])
+    ]
+
+
+def layers_with_cosines(net: Assembly) -> list[int]:
+    """Return the hidden layers in which cosines between gradients are measured.
+
+    Not those in which they are 0 by construction (neurons that read the inputs alone and share no weight), and none
+    above or at a layer of more than `LARGEST_GRAM` neurons, whose Gram matrix would be too large.
+    """
+    graph = net.graph
+    sizes = [layer.size for layer in net.layers]
+    found = []
+    for layer in hidden_layers(net):
+        edges = [graph.connections[p] for group in graph.layers[layer] for p in graph.incoming[group]]
+        meet = any(not graph.groups[one.source].is_given or isinstance(one, Tied | Convolution) for one in edges)
+        if meet and max(sizes[1 : layer + 1]) <= LARGEST_GRAM:
+            found.append(layer)
+    return found
 
 
 def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
@@ -46,59 +98,84 @@ def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
     Notes
     -----
     Cost: per input one Hessian norm, two matrix products per layer for the cosines, and about
-    20 + 6 n passes over the weights; memory four copies of the parameters.
+    20 + 6 n passes over the weights; memory nine copies of the parameters. Shares, cosines, remainders and kernels
+    are left out where none of them is asked for.
     """
-    net = build(point, inputs.shape[1])
-    rows = [_at_one_input(net, x, inputs, point) for x in inputs]
-    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in _TOTALS}
-    totals = {name: float(combine([row[name] for row in rows])) for name, combine in _TOTALS.items()}
-    return {**means, **_kernel_summary(net, inputs), **totals}
+    return measure_network(build(point), inputs, point.settings, random_numbers(point))
 
 
-_TOTALS: dict[str, Any] = {"n_unconverged": sum, "largest_residual": max, "n_steps": sum}
+def random_numbers(point: Point) -> np.random.Generator:
+    """Return the generator of the random direction of a point."""
+    return generator(point.seed, "direction", point.architecture, point.width)
 
 
-def _at_one_input(net: Assembly, x: NDArray[Any], inputs: NDArray[Any], point: Point) -> dict[str, float]:
-    radius = point.settings.radius
-    hessian = net.hessian(x)
-    top, coordinates = hessian.top_pair(point.settings.tol, max_steps=MAX_STEPS)
+def measure_network(
+    net: Assembly, inputs: NDArray[np.float64], settings: Settings, rng: np.random.Generator
+) -> dict[str, float]:
+    """Return every quantity that the settings ask for, the mean over the inputs; `rng` draws the random direction."""
+    wanted = set(settings.quantities or quantities.COLUMNS)
+    direction = _random_direction(net, rng) if "remainder_random" in wanted else None
+    rows = [_at_one_input(net, x, inputs, settings, wanted, direction) for x in inputs]
+    found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in _STATUS}
+    if wanted & set(_KERNEL):
+        found |= _kernel_summary(net, inputs)
+    kept = {name: value for name, value in found.items() if quantities.pattern(name) in wanted}
+    return kept | {name: float(combine([row[name] for row in rows])) for name, combine in _STATUS.items()}
+
+
+def _at_one_input(
+    net: Assembly,
+    x: NDArray[Any],
+    inputs: NDArray[Any],
+    settings: Settings,
+    wanted: set[str],
+    direction: NDArray[Any] | None,
+) -> dict[str, float]:
+    radius, hessian = settings.radius, net.hessian(x)
+    top, coordinates = hessian.top_pair(settings.tol, max_steps=MAX_STEPS)
     norm = abs(float(top.value)) if top.converged else math.nan
     gradient = net.gradient(x)
     slope = float(np.linalg.norm(gradient))
-    shape = dominance(net, x)
     row = {
         "hessian_norm": norm,
         "gradient_norm": slope,
         "hessian_over_gradient_squared": norm / slope**2 if slope > 0.0 else math.nan,
         "hessian_times_radius_over_gradient": norm * radius / slope if slope > 0.0 else math.nan,
-        "q_infinity": shape.q_infinity,
     }
+    if wanted & set(_SHARES):
+        row |= _shares(net, x, hessian, top, coordinates)
+    if COSINES in wanted:
+        row |= {COSINES.format(l=layer): rms_cosine(net, layer, x) for layer in layers_with_cosines(net)}
+    worst = None
+    if top.converged and wanted & {*_REMAINDERS, _CHANGE}:
+        worst = hessian.node_space.Z_transposed(coordinates)
+    if wanted & set(_REMAINDERS):
+        steepest = gradient / slope if slope > 0.0 else None
+        for name, along in (("top_eigenvector", worst), ("gradient", steepest), ("random", direction)):
+            row[f"remainder_{name}"] = math.nan if along is None else remainder(net, x, along, radius)
+    if _CHANGE in wanted:
+        row[_CHANGE] = math.nan if worst is None else kernel_change(net, inputs, worst, radius)
+    row |= {"n_unconverged": float(not top.converged), "largest_residual": float(top.residual)}
+    return row | {"n_steps": float(top.n_steps)}
+
+
+def _shares(
+    net: Assembly, x: NDArray[Any], hessian: Hessian, top: Estimate, coordinates: NDArray[Any]
+) -> dict[str, float]:
+    """Who carries the gradient and the curvature, layer by layer."""
+    shape, measured = dominance(net, x), hidden_layers(net)
     curvature = curvature_contributions(hessian.node_space, coordinates)
-    for layer in shape.layers:
+    row = {"q_infinity": shape.q_infinity}
+    for layer in (one for one in shape.layers if one.layer in measured):
         carried = shares(curvature[net.layers[layer.layer].nodes])
         row[f"largest_curvature_share_layer_{layer.layer}"] = float(carried.max()) if top.converged else math.nan
         row[f"largest_share_layer_{layer.layer}"] = layer.largest_share
         row[f"effective_number_layer_{layer.layer}"] = layer.effective_number
-    for layer in shape.layers[1:]:
-        row[f"rms_cosine_layer_{layer.layer}"] = rms_cosine(net, layer.layer, x)
-    directions = {
-        "top_eigenvector": hessian.node_space.Z_transposed(coordinates) if top.converged else None,
-        "gradient": gradient / slope if slope > 0.0 else None,
-        "random": _random_direction(net, point),
-    }
-    for name, direction in directions.items():
-        row[f"remainder_{name}"] = math.nan if direction is None else remainder(net, x, direction, radius)
-    worst = directions["top_eigenvector"]
-    row["kernel_change_top_eigenvector"] = math.nan if worst is None else kernel_change(net, inputs, worst, radius)
-    row["n_unconverged"] = float(not top.converged)
-    row["largest_residual"] = float(top.residual)
-    row["n_steps"] = float(top.n_steps)
     return row
 
 
-def _random_direction(net: Assembly, point: Point) -> NDArray[Any]:
+def _random_direction(net: Assembly, rng: np.random.Generator) -> NDArray[Any]:
     """One unit direction per network, the same at all its inputs."""
-    rng = generator(point.seed, "direction", point.architecture, point.width)
     direction = rng.standard_normal(net.n_parameters, dtype=net.dtype.type)
     direction /= net.dtype.type(np.linalg.norm(direction))
     return direction

@@ -46,6 +46,8 @@ class Quantity:
         return re.sub(r"<[^>]*>", "", re.sub(r"<sup>2</sup>", "²", self.html))
 
 
+COSINES = "rms_cosine_layer_{l}"
+LARGEST_GRAM = 4096  # neurons of a layer whose cosines are measured: a matrix of 128 MiB for each layer below
 _REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -123,14 +125,15 @@ QUANTITIES: tuple[Quantity, ...] = (
         note="Grows like the layer width when no neuron dominates.",
     ),
     Quantity(
-        "rms_cosine_layer_{l}",
+        COSINES,
         "rms cosine, layer {l}",
         "rms cosine, layer {l}",
         r"\mathrm{rms}_{i \ne j} \cos(\nabla a_i, \nabla a_j)^{({l})}",
         "Root mean square cosine between the gradients of two neurons of hidden layer {l}: near 0 when the "
         "parts are diverse; "
         "a pure number.",
-        note="Exactly 0 in layer 1, where the neurons share no weight: no exponent there.",
+        note="Left out in a first layer whose neurons share no weight, where it is exactly 0, and from a layer of more "
+        f"than {LARGEST_GRAM} neurons on.",
     ),
     Quantity(
         "remainder_top_eigenvector",
@@ -214,8 +217,37 @@ QUANTITIES: tuple[Quantity, ...] = (
     ),
 )
 
+COLUMNS = tuple(quantity.column for quantity in QUANTITIES)
 _BY_COLUMN = {quantity.column: quantity for quantity in QUANTITIES}
 _LAYERED = re.compile(r"(?P<stem>.+_layer_)(?P<layer>[1-9][0-9]*)$")
+
+
+def pattern(column: str) -> str:
+    """Return the entry of `COLUMNS` that a column of the results belongs to; itself if it names no layer.
+
+    Examples
+    --------
+    >>> pattern("largest_share_layer_2"), pattern("hessian_norm")
+    ('largest_share_layer_{l}', 'hessian_norm')
+    """
+    layered = _LAYERED.match(column)
+    return f"{layered['stem']}{{l}}" if layered else column
+
+
+def columns(layers: Iterable[int], layers_with_cosines: Iterable[int]) -> list[str]:
+    """Return every column of a network, given its hidden layers and those whose neurons' gradients can have cosines.
+
+    Examples
+    --------
+    >>> [column for column in columns([1, 2], [2]) if "_layer_" in column][-2:]
+    ['effective_number_layer_2', 'rms_cosine_layer_2']
+    """
+    every, some = list(layers), list(layers_with_cosines)
+    found = []
+    for column in COLUMNS:
+        numbers = some if column == COSINES else every
+        found += [column.replace("{l}", str(layer)) for layer in numbers] if "{l}" in column else [column]
+    return found
 
 
 def describe(column: str) -> Quantity:
@@ -241,14 +273,14 @@ def describe(column: str) -> Quantity:
     if column in _BY_COLUMN and "{l}" not in column:
         return _BY_COLUMN[column]
     layered = _LAYERED.match(column)
-    pattern = _BY_COLUMN.get(f"{layered['stem']}{{l}}") if layered else None
-    if layered is None or pattern is None:
+    general = _BY_COLUMN.get(pattern(column))
+    if layered is None or general is None:
         raise UnknownNameError(f"There is no measured quantity {column!r}.{suggest(column, _BY_COLUMN)}")
     filled = {
-        field: getattr(pattern, field).replace("{l}", layered["layer"])
-        for field in ("text", "html", "latex", "meaning")
+        field: getattr(general, field).replace("{l}", layered["layer"])
+        for field in ("text", "html", "latex", "meaning", "note")
     }
-    return replace(pattern, column=column, **filled)
+    return replace(general, column=column, **filled)
 
 
 def is_known(column: str) -> bool:
@@ -275,11 +307,10 @@ def in_order(columns: Iterable[str]) -> list[str]:
     >>> in_order(["q_infinity", "rms_cosine_layer_2", "hessian_norm"])
     ['hessian_norm', 'q_infinity', 'rms_cosine_layer_2']
     """
-    place = {quantity.column: i for i, quantity in enumerate(QUANTITIES)}
+    place = {column: i for i, column in enumerate(COLUMNS)}
 
     def key(column: str) -> tuple[int, int, str]:
         layered = _LAYERED.match(column)
-        stem = f"{layered['stem']}{{l}}" if layered and f"{layered['stem']}{{l}}" in place else column
-        return place.get(stem, len(place)), int(layered["layer"]) if layered else 0, column
+        return place.get(pattern(column), len(place)), int(layered["layer"]) if layered else 0, column
 
     return sorted(columns, key=key)

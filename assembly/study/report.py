@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from assembly.errors import ResultsError
+from assembly.files import write_atomically
 from assembly.study.contents import contents, markdown_cell
-from assembly.study.findings import assess
+from assembly.study.findings import assess, exponents
 from assembly.study.pictures import ARCHITECTURE_PREFIX, draw_pictures
 from assembly.study.quantities import is_known
-from assembly.study.store import write_atomically
+from assembly.study.store import csv_text
 
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult
@@ -26,11 +28,12 @@ class ReportPaths:
 
     html: Path
     markdown: Path
+    exponents: Path
     plots: tuple[Path, ...]
 
 
 def write_report(folder: str | Path, result: StudyResult, command: str, *, now: datetime | None = None) -> ReportPaths:
-    """Write ``report.html``, ``report.md`` and ``plots/*.svg`` of a study.
+    """Write ``report.html``, ``report.md``, ``exponents.csv`` and ``plots/*.svg`` of a study.
 
     The page needs nothing outside itself: pictures are inline, there is no script and no request. Every file appears
     whole or not at all, by renaming, so that an interrupted run never leaves half a report. A picture of an earlier run
@@ -71,15 +74,20 @@ def write_report(folder: str | Path, result: StudyResult, command: str, *, now: 
     html = environment.get_template("report.html.j2").render(context)
     markdown = environment.get_template("report.md.j2").render(context)
     paths = ReportPaths(
-        target / "report.html", target / "report.md", tuple(target / "plots" / f"{one.name}.svg" for one in pictures)
+        target / "report.html",
+        target / "report.md",
+        target / "exponents.csv",
+        tuple(target / "plots" / f"{one.name}.svg" for one in pictures),
     )
     try:
         (target / "plots").mkdir(parents=True, exist_ok=True)
         for one, path in zip(pictures, paths.plots, strict=True):
             write_atomically(path, one.svg.encode())
         for old in sorted((target / "plots").glob("*.svg")):
-            if old not in paths.plots and (is_known(old.stem) or old.stem.startswith(ARCHITECTURE_PREFIX)):
+            is_ours = is_known(re.sub(r"-\d+$", "", old.stem)) or old.stem.startswith(ARCHITECTURE_PREFIX)
+            if is_ours and old not in paths.plots:
                 old.unlink()
+        write_atomically(paths.exponents, csv_text(exponents(result, findings)).encode())
         write_atomically(paths.markdown, markdown.encode())
         write_atomically(paths.html, html.encode())
     except OSError as error:

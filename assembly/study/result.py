@@ -62,7 +62,7 @@ class StudyResult:
         Returns
         -------
         widths : list of int
-            Only widths with at least one row.
+            Only widths with at least one row that has the quantity.
         replicates : list of list of float
             One list per width, ordered by seed; NaN where the quantity did not converge.
 
@@ -75,7 +75,7 @@ class StudyResult:
         check_name("architecture", architecture, dict.fromkeys(row["architecture"] for row in self.rows))
         known = dict.fromkeys(key for row in rows for key in row)
         check_name("quantity", quantity, [key for key in known if key not in ("architecture", "width", "seed")])
-        widths = sorted({int(row["width"]) for row in rows})
+        widths = sorted({int(row["width"]) for row in rows if quantity in row})
         return widths, [
             [
                 float(row.get(quantity, float("nan")))

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from assembly import data as datasets
 from assembly import kernels
+from assembly.calculus.hessian import BASIS_BYTES, BASIS_SIZE
 from assembly.checks import check_count
-from assembly.errors import ResourceError, ResultsError
+from assembly.errors import AssemblyError, ConfigurationError, ResourceError, ResultsError
 from assembly.memory import available_memory, gibibytes
 from assembly.study import design, engine
+from assembly.study.builders import BUILDERS, Size
 from assembly.study.design import Point
+from assembly.study.quantities import COLUMNS, COSINES
 from assembly.study.result import StudyResult
-from assembly.study.specification import RECOMMENDED_SEEDS, Specification
+from assembly.study.specification import RECOMMENDED_SEEDS, ArchitectureSpecification, Specification
 from assembly.study.store import Store, check_parquet
 
-COPIES_PER_POINT = 4  # the weights themselves, and three working copies
+COPIES_PER_POINT = 3  # the weights themselves, the gradient and a direction
+COPIES_MOVED = 6  # more, where the network is moved along a direction: both ends, the way there, and what evaluates it
+BYTES_PER_LISTED_EDGE = 32  # its place by rows, and once more where a working copy is sorted
+VECTORS = BASIS_SIZE + BASIS_SIZE // 3 + 10  # the basis of the iteration, its restart and a few more
 BYTES_PER_WORKER = 250 * 2**20  # interpreter, numba and scipy
-_OVERHEAD = 20_000  # what a point costs besides its weights, in weights
+_OVERHEAD = 20_000  # what a point costs besides its edges, in edges
 
 
 @dataclass(frozen=True)
@@ -107,14 +113,14 @@ def run_study(
 
         function = measure
     workers = engine.usable_cores() if workers is None else check_count("workers", workers)
-    data = datasets.load(specification.data.source, specification.data.target)
+    data = _checked_data(specification)
     inputs = datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
-    points = design.points(specification, data.fingerprint)
+    points = design.points(specification, data)
     ordered = sorted(points, key=lambda point: design.row_order(specification, point))
     with Store(Path(folder), specification, data.fingerprint) as store:
         seconds = store.seconds()
         todo = [point for point in points if point.key not in seconds]
-        check_memory(todo, workers, n_inputs=inputs.shape[1])
+        check_memory(todo, workers)
         clock = _Clock(points, seconds, workers, start, on_progress)
         clock.begin(is_compiled=kernels.is_compiled())
         try:
@@ -146,10 +152,53 @@ def run_study(
 
 
 def check_study(specification: Specification, workers: int | None = None) -> None:
-    """Raise what `run_study` would raise at once for its data and workers, before anything is shown."""
+    """Raise what `run_study` would raise at once for its data, networks and workers, before anything is shown."""
     check_count("workers", 1 if workers is None else workers)
-    data = datasets.load(specification.data.source, specification.data.target)
+    data = _checked_data(specification)
     datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
+
+
+def _checked_data(specification: Specification) -> datasets.Data:
+    """Load the data, and build the narrowest network of every architecture on them to see that it can be built."""
+    data = datasets.load(specification.data.source, specification.data.target)
+    shape = specification.data.shape or data.shape
+    n_columns = data.inputs.shape[1]
+    if math.prod(shape) != n_columns:
+        raise ConfigurationError(
+            f"{specification.name}: the 'data.shape' key must have the {n_columns} columns of the data as its product. "
+            f"Got {list(shape)}."
+        )
+    for architecture in specification.architectures:
+        _check_architecture(specification, architecture, shape)
+    return data
+
+
+def _check_architecture(
+    specification: Specification, architecture: ArchitectureSpecification, shape: tuple[int, ...]
+) -> None:
+    builder, options, widths = architecture.made_by, architecture.options, specification.widths_of(architecture)
+    width = widths[0]
+    try:
+        net = builder.build(shape, width, 0, options)
+        for width in widths:
+            builder.arguments(shape, width, options)
+    except ResourceError:
+        raise
+    except AssemblyError as error:
+        raise ConfigurationError(
+            f"{specification.name}: {architecture.label!r} cannot be built at width {width}. {error}"
+        ) from None
+    claimed = [claim.quantity for claim in specification.claims if claim.architecture == architecture.label]
+    if builder.n_hidden is None and any("_layer_" in quantity for quantity in claimed):
+        from assembly.study.measure import columns_of, first_output
+
+        known = columns_of(first_output(net))
+        for quantity in claimed:
+            if quantity not in known:
+                raise ConfigurationError(
+                    f"{specification.name}: {quantity!r} is claimed and not measured for {architecture.label!r}, whose "
+                    f"columns are {', '.join(known)}."
+                )
 
 
 class _Clock:
@@ -216,7 +265,7 @@ class _Clock:
         if place == (point.architecture, point.width):
             return typical[place]
         example = next(one for one in self._points.values() if (one.architecture, one.width) == place)
-        return typical[place] * (n_weights(point, 0) + _OVERHEAD) / (n_weights(example, 0) + _OVERHEAD)
+        return typical[place] * (size_of(point).n_edges + _OVERHEAD) / (size_of(example).n_edges + _OVERHEAD)
 
 
 def _notes(specification: Specification, warnings: dict[str, int]) -> Iterable[str]:
@@ -232,37 +281,44 @@ def _notes(specification: Specification, warnings: dict[str, int]) -> Iterable[s
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-def n_weights(point: Point, n_inputs: int) -> int:
-    """Return the number of weights of a point's network, one output, biases left out."""
-    sizes = (n_inputs, *point.settings.hidden, 1)
-    return sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
+def size_of(point: Point) -> Size:
+    """Return a forecast of what the network of a point holds."""
+    return BUILDERS[point.builder].size(point.settings.shape, point.width, point.settings.options)
 
 
-def memory_needed(point: Point, n_inputs: int) -> int:
-    """Return a forecast of the bytes one point takes: its weights and three working copies, and the libraries."""
-    itemsize = 4 if point.settings.dtype == "float32" else 8
-    return COPIES_PER_POINT * itemsize * n_weights(point, n_inputs) + BYTES_PER_WORKER
+def memory_needed(point: Point) -> int:
+    """Return a forecast of the bytes one point takes.
+
+    Its weights and working copies of them, the structure of edges that are stored one by one, the vectors of the
+    iteration, the Gram matrices of the cosines, and the libraries.
+    """
+    size, settings = size_of(point), point.settings
+    wanted = settings.quantities or COLUMNS
+    moves = any(quantity.startswith(("remainder", "kernel_change")) for quantity in wanted)
+    itemsize = 4 if settings.options["dtype"] == "float32" else 8
+    numbers = size.n_weights * (COPIES_PER_POINT + (COPIES_MOVED if moves else 0))
+    numbers += size.n_gram if COSINES in wanted else 0
+    vectors = min(VECTORS * (2 * size.n_nodes + size.n_shared) * itemsize, 2 * BASIS_BYTES)
+    return itemsize * numbers + vectors + BYTES_PER_LISTED_EDGE * size.n_listed + BYTES_PER_WORKER
 
 
-def check_memory(points: Sequence[Point], workers: int, n_inputs: int, available: int | None = None) -> None:
+def check_memory(points: Sequence[Point], workers: int, available: int | None = None) -> None:
     """Raise `ResourceError` if the largest points, one per worker, need more than the memory that is free.
 
     Parameters
     ----------
     points : sequence of Point
     workers : int
-    n_inputs : int
-        Columns of the data.
     available : int, optional
         Bytes that are free; asked of the system if left out.
     """
     available = available_memory() if available is None else available
-    needs = sorted((memory_needed(point, n_inputs) for point in points), reverse=True)[:workers]
+    needs = sorted((memory_needed(point) for point in points), reverse=True)[:workers]
     if available is None or not needs or sum(needs) <= available:
         return
     fitting = next((n for n in range(len(needs) - 1, 0, -1) if sum(needs[:n]) <= available), 0)
     cure = f"use --workers {fitting}" if fitting else "use smaller widths"
-    largest = max(points, key=lambda point: memory_needed(point, n_inputs))
+    largest = max(points, key=memory_needed)
     raise ResourceError(
         f"{len(needs)} points as large as that of {largest.architecture}, width {largest.width}, need about "
         f"{sum(needs)} bytes ({gibibytes(sum(needs))}), {available} ({gibibytes(available)}) are free: {cure}."

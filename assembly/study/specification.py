@@ -23,15 +23,12 @@ from assembly.checks import check_name, suggest
 from assembly.data import BUILT_IN, FILE_SUFFIXES
 from assembly.diagnostics.verdict import Claim
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
+from assembly.graph.description import SOFTMAX
+from assembly.study import quantities
+from assembly.study.builders import BUILDERS, WIDTH_SYMBOL, Builder, is_size
 from assembly.study.mistakes import lower_first, mistakes
-from assembly.study.quantities import QUANTITIES
 from assembly.study.rates import MINIMUM_REPLICATES, MINIMUM_WIDTHS
 
-BUILDERS = {
-    "mlp": "a network of fully connected layers, each as wide as asked for",
-    "bottleneck": "the same with a hidden layer of fixed width, where the transition to linearity fails",
-}
-WIDTH_SYMBOL = "m"
 RECOMMENDED_SEEDS = 10
 LARGEST_SEED = 2**63 - 1
 
@@ -55,13 +52,36 @@ class _OneOf:
         return core_schema.no_info_plain_validator_function(self.check)
 
 
-def _whole_or_symbol(value: object) -> tuple[int | str, ...]:
+def _size(value: object) -> int | str:
+    if not is_size(value) or not isinstance(value, int | str):
+        raise ValueError
+    return value
+
+
+def _sizes(value: object) -> tuple[int | str, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise ValueError
-    for entry in value:
-        if entry != WIDTH_SYMBOL and (isinstance(entry, bool) or not isinstance(entry, int) or entry < 1):
-            raise ValueError
-    return tuple(value)
+    return tuple(_size(entry) for entry in value)
+
+
+def _whole_numbers(value: object) -> tuple[int, ...]:
+    found = _sizes(value)
+    if any(isinstance(entry, str) for entry in found):
+        raise ValueError
+    return tuple(int(entry) for entry in found)
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    found = _whole_numbers(value)
+    if len(found) > 2:
+        raise ValueError
+    return found
+
+
+def _padding(value: object) -> int | str:
+    if value == "same" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise ValueError
 
 
 def _source(value: object) -> str:
@@ -99,11 +119,30 @@ _Widths = Annotated[
         description=f"a list of {MINIMUM_WIDTHS} or more different whole numbers of at least 1",
     ),
 ]
-_Hidden = Annotated[
-    tuple[int | str, ...],
-    PlainValidator(_whole_or_symbol),
-    Field(description=f'a list of layer widths, each a whole number of at least 1 or "{WIDTH_SYMBOL}", the width'),
+_SIZE_TEXT = f'a whole number of at least 1, "{WIDTH_SYMBOL}", the width, or a multiple such as "2{WIDTH_SYMBOL}"'
+_OneSize = Annotated[int | str | None, PlainValidator(_size), Field(description=_SIZE_TEXT)]
+_Sizes = Annotated[
+    tuple[int | str, ...] | None,
+    PlainValidator(_sizes),
+    Field(description=f"a list of layer widths, each {_SIZE_TEXT}"),
 ]
+_Wholes = Annotated[
+    tuple[int, ...] | None,
+    PlainValidator(_whole_numbers),
+    Field(description="a list of layer widths, each a whole number of at least 1"),
+]
+_Shape = Annotated[
+    tuple[int, ...] | None,
+    PlainValidator(_shape),
+    Field(description="a list, [length] or [height, width], of whole numbers of at least 1"),
+]
+_Padding = Annotated[
+    int | str | None, PlainValidator(_padding), Field(description='"same" or a whole number of at least 0')
+]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")]
+_Share = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
+_Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
+_Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
 _Source = Annotated[
     str,
     PlainValidator(_source),
@@ -112,11 +151,13 @@ _Source = Annotated[
 _Target = Annotated[
     str | int | None, PlainValidator(_target), Field(description="a target's name, a class index, or a column")
 ]
-_Activation = Annotated[str, _OneOf(activations.NAMES)]
+_Activation = Annotated[str | None, _OneOf(activations.NAMES)]
+_OutputActivation = Annotated[str | None, _OneOf((*activations.NAMES, SOFTMAX))]
 _Builder = Annotated[str, _OneOf(tuple(BUILDERS))]
-_Readout = Annotated[str, _OneOf(READOUTS)]
-_Parametrization = Annotated[str, _OneOf(PARAMETRIZATIONS)]
-_Dtype = Annotated[str, _OneOf(("float64", "float32"))]
+_Law = Annotated[str | None, _OneOf(READOUTS)]
+_Parametrization = Annotated[str | None, _OneOf(PARAMETRIZATIONS)]
+_Dtype = Annotated[str | None, _OneOf(("float64", "float32"))]
+_Quantity = Annotated[str, _OneOf(quantities.COLUMNS)]
 
 
 class _Table(BaseModel):
@@ -136,10 +177,14 @@ class DataSpecification(_Table):
         Inputs at which every quantity is measured and averaged, the same at every width and seed.
     seed : int
         Chooses those inputs.
+    shape : tuple of int or None
+        Shape of one input, for convolutions: (length,) or (height, width); None for the data set's own, which is
+        (length,) for all but images.
     """
 
     source: _Source
     target: _Target = None
+    shape: _Shape = None
     n_measured: _Count = 4
     seed: _Seed = 0
 
@@ -152,34 +197,68 @@ class ArchitectureSpecification(_Table):
     label : str
         The name of the family in results and claims.
     builder : str
-        ``"mlp"`` or ``"bottleneck"``, the function of the package that builds it.
-    hidden : tuple of int or "m"
-        Widths of the hidden layers; ``"m"`` stands for the study's width.
-    activation, readout, trainable_readout, bias, output_activation, parametrization, gamma, dtype
-        Keywords of that function.
+        A name of `assembly.study.builders.BUILDERS`, the function of the package that builds it.
+    widths : tuple of int or None
+        Widths m of this architecture; None for the study's.
+    hidden, activation, ..., exponent
+        Keys of that builder, with its defaults; None for every key that it does not take.
     """
 
     label: _Name
     builder: _Builder = "mlp"
-    hidden: _Hidden
-    activation: _Activation = "tanh"
-    readout: _Readout = "sign"
-    trainable_readout: _Flag = True
-    bias: _Flag = False
-    output_activation: _Activation = "identity"
-    parametrization: _Parametrization = "ntk"
-    gamma: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")] = None
-    dtype: _Dtype = "float64"
+    widths: _Widths | None = Field(default=None, description="")
+    hidden: _Sizes = None
+    n_blocks: _Count | None = None
+    keep: _Share | None = None
+    channels: _Sizes = None
+    kernel: _Count | None = None
+    stride: _Count | None = None
+    padding: _Padding = None
+    pool: _Count | None = None
+    n_layers: _Count | None = None
+    layer_width: _OneSize = None
+    in_degree: _OneSize = None
+    reach: _Count | None = None
+    part: _Wholes = None
+    n_inner: _Count | None = None
+    n_active: _Count | None = None
+    copies_exponent: _Fraction | None = None
+    exponent: _Exponent | None = None
+    coefficients: _Law = None
+    trainable_coefficients: _Flag | None = None
+    activation: _Activation = None
+    readout: _Law = None
+    trainable_readout: _Flag | None = None
+    bias: _Flag | None = None
+    output_activation: _OutputActivation = None
+    n_outputs: _Count | None = None
+    parametrization: _Parametrization = None
+    gamma: _NotNegative | None = None
+    dtype: _Dtype = None
 
-    def widths(self, width: int) -> tuple[int, ...]:
-        """Return the widths of the hidden layers at one width of the study.
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, table: Any) -> Any:
+        """Fill in the defaults of the builder."""
+        name = table.get("builder", "mlp") if isinstance(table, Mapping) else None
+        return {**BUILDERS[name].defaults, **table} if isinstance(name, str) and name in BUILDERS else table
+
+    @property
+    def made_by(self) -> Builder:
+        """The builder itself."""
+        return BUILDERS[self.builder]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys of the builder with their values, lists as in a file.
 
         Examples
         --------
-        >>> ArchitectureSpecification(label="a", hidden=("m", 1, "m")).widths(64)
-        (64, 1, 64)
+        >>> ArchitectureSpecification(label="a", builder="resnet").options["n_blocks"]
+        2
         """
-        return tuple(width if entry == WIDTH_SYMBOL else int(entry) for entry in self.hidden)
+        found = {key: getattr(self, key) for key in self.made_by.defaults}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
 class ClaimSpecification(_Table):
@@ -236,6 +315,8 @@ class Specification(_Table):
         Distance R from the initial parameters at which remainders are measured.
     tol : float
         Relative residual of every eigenvalue.
+    quantities : tuple of str
+        What is measured, names of `assembly.study.quantities`; everything if left out.
     data : DataSpecification
     architectures : tuple of ArchitectureSpecification
     claims : tuple of ClaimSpecification
@@ -249,6 +330,9 @@ class Specification(_Table):
     seeds: _Seeds = RECOMMENDED_SEEDS
     radius: _Positive = 1.0
     tol: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, description="a number above 0 and below 1")] = 1e-4
+    quantities: Annotated[
+        tuple[_Quantity, ...], Field(strict=False, description="a list of quantities; `assembly list` shows them")
+    ] = ()
     data: Annotated[DataSpecification, Field(description="a table, [data]")]
     architectures: Annotated[
         tuple[ArchitectureSpecification, ...],
@@ -264,6 +348,15 @@ class Specification(_Table):
             raise ValueError("\n".join(problems))
         return self
 
+    @property
+    def all_widths(self) -> tuple[int, ...]:
+        """Every width of any architecture, ascending."""
+        return tuple(sorted({width for entry in self.architectures for width in self.widths_of(entry)}))
+
+    def widths_of(self, entry: ArchitectureSpecification) -> tuple[int, ...]:
+        """Return the widths of one architecture: its own, or the study's."""
+        return self.widths if entry.widths is None else entry.widths
+
     def architecture(self, label: str) -> ArchitectureSpecification:
         """Return the architecture of one label, or raise `UnknownNameError`."""
         for candidate in self.architectures:
@@ -276,7 +369,7 @@ class Specification(_Table):
 
 
 def columns(n_hidden: int) -> list[str]:
-    """Return the quantities measured for a network of `n_hidden` hidden layers.
+    """Return the quantities measured for `n_hidden` layers of neurons that share no weight.
 
     The gradients of first-layer neurons are orthogonal by construction, so cosines begin with layer 2.
 
@@ -285,12 +378,7 @@ def columns(n_hidden: int) -> list[str]:
     >>> [name for name in columns(2) if "cosine" in name]
     ['rms_cosine_layer_2']
     """
-    names = []
-    for quantity in QUANTITIES:
-        first = 2 if quantity.column.startswith("rms_cosine") else 1
-        layers = range(first, n_hidden + 1) if "{l}" in quantity.column else range(1)
-        names += [quantity.column.replace("{l}", str(layer)) for layer in layers]
-    return names
+    return quantities.columns(range(1, n_hidden + 1), range(2, n_hidden + 1))
 
 
 def _disagreements(specification: Specification) -> Iterable[str]:
@@ -299,25 +387,14 @@ def _disagreements(specification: Specification) -> Iterable[str]:
     for label in dict.fromkeys(label for label in labels if labels.count(label) > 1):
         yield f"The 'architectures' key must give every label once. Got {label!r} {labels.count(label)} times."
     quick = specification.quick.widths if specification.quick else None
-    for key, widths in (("widths", specification.widths), ("quick.widths", quick)):
+    of_architectures = {f"architectures[{i}].widths": one.widths for i, one in enumerate(specification.architectures)}
+    for key, widths in {"widths": specification.widths, "quick.widths": quick, **of_architectures}.items():
         if widths is not None and list(widths) != sorted(set(widths)):
             yield f"The '{key}' key must be ascending, each width once. Got {list(widths)}."
     for i, architecture in enumerate(specification.architectures):
-        if architecture.builder == "bottleneck" and all(entry == WIDTH_SYMBOL for entry in architecture.hidden):
-            yield (
-                f"The 'architectures[{i}].hidden' key must hold a fixed layer width for a bottleneck, "
-                f'such as ["m", 1, "m"]. Got {list(architecture.hidden)}.'
-            )
-        if WIDTH_SYMBOL not in architecture.hidden:
-            yield (
-                f"The 'architectures[{i}].hidden' key must hold \"{WIDTH_SYMBOL}\" at least once, or nothing grows "
-                f"with the width. Got {list(architecture.hidden)}."
-            )
-        if architecture.parametrization == "mean-field" and architecture.gamma not in (None, 1.0):
-            yield (
-                f"The 'architectures[{i}].gamma' key must be 1, or left out, with parametrization 'mean-field'. "
-                f"Got {architecture.gamma:g}."
-            )
+        yield from _conflicts(architecture, f"architectures[{i}].")
+        for key, wrong in architecture.made_by.stays(architecture.options):
+            yield f"The 'architectures[{i}].{key}' key {wrong}"
     seen = set()
     for i, claim in enumerate(specification.claims):
         if claim.architecture not in labels:
@@ -326,12 +403,7 @@ def _disagreements(specification: Specification) -> Iterable[str]:
                 f"Got {claim.architecture!r}.{suggest(claim.architecture, labels)}"
             )
             continue
-        known = columns(len(specification.architecture(claim.architecture).hidden))
-        if claim.quantity not in known:
-            yield (
-                f"The 'claims[{i}].quantity' key must be a quantity measured for {claim.architecture!r}; "
-                f"`assembly list` shows them. Got {claim.quantity!r}.{suggest(claim.quantity, known)}"
-            )
+        yield from _unmeasured(specification, specification.architecture(claim.architecture), i, claim.quantity)
         try:
             claim.to_claim()
         except ArgumentError as error:
@@ -339,6 +411,40 @@ def _disagreements(specification: Specification) -> Iterable[str]:
         if (claim.architecture, claim.quantity) in seen:
             yield f"The 'claims[{i}]' key must be the only claim on that quantity of that architecture. Got two."
         seen.add((claim.architecture, claim.quantity))
+
+
+def _conflicts(architecture: ArchitectureSpecification, prefix: str = "") -> Iterable[str]:
+    """Yield one line for every key that does not belong to the builder or does not fit another key."""
+    builder = architecture.made_by
+    for key in sorted(architecture.model_fields_set - {"label", "builder", "widths", *builder.defaults}):
+        takers = [one.name for one in BUILDERS.values() if key in one.defaults]
+        yield (
+            f"The '{prefix}{key}' key must be left out with builder {builder.name!r}, whose keys are "
+            f"{', '.join(builder.defaults)}; it is taken by {', '.join(takers)}."
+        )
+    for key, wrong in builder.problems(architecture.options):
+        yield f"The '{prefix}{key}' key {wrong}"
+
+
+def _unmeasured(
+    specification: Specification, architecture: ArchitectureSpecification, i: int, quantity: str
+) -> Iterable[str]:
+    """Yield a line if a claim is on something that is not measured, as far as that is known without a network."""
+    builder = architecture.made_by
+    if builder.n_hidden is not None:
+        known = columns(builder.n_hidden(architecture.options))
+    else:  # which layers there are is seen when a network is built
+        known = [quantity] if quantities.is_known(quantity) else list(quantities.COLUMNS)
+    if quantity not in known:
+        yield (
+            f"The 'claims[{i}].quantity' key must be a quantity measured for {architecture.label!r}; "
+            f"`assembly list` shows them. Got {quantity!r}.{suggest(quantity, known)}"
+        )
+    elif specification.quantities and quantities.pattern(quantity) not in specification.quantities:
+        yield (
+            f"The 'claims[{i}].quantity' key must be one of the study's quantities, "
+            f"{', '.join(specification.quantities)}. Got {quantity!r}."
+        )
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -441,10 +547,13 @@ def validate(table: Mapping[str, Any], origin: str = "study") -> Specification:
 def architecture(table: Mapping[str, Any]) -> ArchitectureSpecification:
     """Return one architecture from the options of a command line, or raise `ConfigurationError` with every mistake."""
     try:
-        return ArchitectureSpecification.model_validate(dict(table))
+        found = ArchitectureSpecification.model_validate(dict(table))
+        lines = list(_conflicts(found))
     except ValidationError as error:
         lines = mistakes(error, table, ArchitectureSpecification)
+    if lines:
         raise ConfigurationError("\n".join(line.replace("' key", "' option", 1) for line in lines)) from None
+    return found
 
 
 def override(
@@ -461,7 +570,7 @@ def override(
     ----------
     specification : Specification
     widths : sequence of int, optional
-        Sorted before use.
+        Of every architecture; sorted before use.
     seeds : int, optional
         Replicates at each width.
     activation : str, optional
@@ -480,6 +589,7 @@ def override(
     """
     table = specification.model_dump(exclude_none=True)
     table.pop("quick", None)
+    changes: dict[str, Any] = {}
     if quick:
         if specification.quick is None:
             raise ArgumentError(
@@ -492,6 +602,9 @@ def override(
         table.update(changes)
     if widths is not None:
         table["widths"] = sorted(widths)
+    if widths is not None or (quick and "widths" in changes):
+        for entry in table["architectures"]:
+            entry.pop("widths", None)
     if seeds is not None:
         table["seeds"] = seeds
     if activation is not None:

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from assembly.errors import ArgumentError, ResultsError
+from assembly.files import write_atomically
 from assembly.study.specification import Specification, dump
 
 if TYPE_CHECKING:
@@ -248,9 +249,10 @@ def identity(specification: Specification, fingerprint: str) -> dict[str, str]:
     Widths, seeds, claims and further architectures may: a longer run builds on a shorter one.
     """
     table = specification.model_dump(exclude_none=True)
-    data = {"fingerprint": fingerprint, "n_measured": table["data"]["n_measured"], "seed": table["data"]["seed"]}
-    parts = {"name": table["name"], "radius": table["radius"], "tol": table["tol"], "data": data}
-    parts.update({f"architecture {entry['label']!r}": entry for entry in table["architectures"]})
+    data = {"fingerprint": fingerprint} | {key: table["data"].get(key) for key in ("n_measured", "seed", "shape")}
+    parts = {name: table[name] for name in ("name", "radius", "tol", "quantities")} | {"data": data}
+    for entry in table["architectures"]:
+        parts[f"architecture {entry['label']!r}"] = {key: entry[key] for key in entry if key != "widths"}
     return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
 
 
@@ -273,21 +275,6 @@ def csv_text(rows: Iterable[Mapping[str, Any]]) -> str:
     for row in rows:
         writer.writerow({name: repr(value) if isinstance(value, float) else value for name, value in row.items()})
     return text.getvalue()
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Replace a file in one step: after a crash it is either complete or as it was before."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def is_on_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:

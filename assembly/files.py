@@ -1,0 +1,31 @@
+"""Files that after a crash are either complete or as they were before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedRandom
+from pathlib import Path
+
+
+@contextmanager
+def replaced_at_once(path: Path) -> Iterator[BufferedRandom]:
+    """Open a new file, to write and to read, that takes the place of `path` in one step when the block ends well."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Replace a file in one step by some bytes."""
+    with replaced_at_once(path) as file:
+        file.write(content)
+    return path
