@@ -406,7 +406,7 @@ def _saved(path: Path, n_columns: int) -> Assembly:
     from assembly.study.measure import first_output
 
     net = first_output(assembly.load(path))
-    if False and net.n_inputs != n_columns:
+    if net.n_inputs != n_columns:
         raise ArgumentError(
             f"The network {str(path)!r} has {net.n_inputs} inputs and the data {n_columns} columns: "
             "give other data with --data."

@@ -158,3 +158,16 @@ def test_taps_that_no_window_reads_are_no_parameters_of_a_neuron():
     above = net.layers[2].neurons[0]
     assert above.n_parameters == np.count_nonzero(net.layers[2].neurons[0].gradient([0.3, 0.7]))
     np.testing.assert_array_equal(np.count_nonzero(above.gradient([0.3, 0.7])), len(above.parameter_index))
+
+
+def test_an_iteration_that_rounding_ends_in_a_small_network_is_answered_densely():
+    def part(seed):
+        return am.mlp(6, [3], readout="sign", seed=seed)
+
+    net = am.committee(part, 6, gamma=1.0, seed=4)
+    hessian = net.hessian(np.random.default_rng(1).normal(size=(2, 6))[1])
+    norm = hessian.norm(tol=1e-9)
+    assert norm.converged
+    wanted = np.abs(np.linalg.eigvalsh(hessian @ np.eye(net.n_parameters))).max()
+    np.testing.assert_allclose(norm.value, wanted, rtol=1e-12)
+    assert not hessian.norm(tol=1e-9, max_steps=2).converged

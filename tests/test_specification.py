@@ -250,9 +250,11 @@ def test_widths_of_an_architecture_are_its_own_until_others_are_asked_for():
     (entry,) = study.architectures
     assert (study.widths_of(entry), study.all_widths) == ((16, 64, 256), (16, 64, 256))
     assert parse(dump(study)) == study
-    for changes in ({"widths": [3, 4, 5]}, {"quick": True}):
-        changed = override(study, **changes)
-        assert changed.widths_of(changed.architectures[0]) == changed.widths != (16, 64, 256)
+    for quick in (False, True):
+        changed = override(study, widths=[3, 4, 5], quick=quick)
+        assert changed.widths_of(changed.architectures[0]) == changed.widths == (3, 4, 5)
+    changed = override(study, quick=True)
+    assert (changed.widths, changed.widths_of(changed.architectures[0])) == ((4, 8, 16), (16, 64, 256))
 
 
 def test_the_shape_of_the_inputs_is_one_or_two_numbers():

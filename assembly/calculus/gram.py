@@ -47,7 +47,9 @@ def neuron_gram(evaluation: Evaluation, segments: tuple[int, ...], row: int, oth
     needed = (len(evaluation.program.segments) + 2) * size**2 * evaluation.program.dtype.itemsize
     check_fits(f"The Gram matrices of layers of up to {size:,} neurons", needed, "use smaller widths or dtype float32")
     recursion = _Recursion(evaluation, row, other)
-    return np.block([[recursion.post(i, j) for j in segments] for i in segments])
+    gram = np.block([[recursion.post(i, j) for j in segments] for i in segments])
+    vars(recursion).pop("mirror", None)  # the two hold each other, and the matrices would wait for the collector
+    return gram
 
 
 class _Recursion:

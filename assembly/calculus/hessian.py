@@ -151,17 +151,24 @@ class Hessian(LinearOperator):
             found = int(np.count_nonzero(values[:k]))
             vectors = [one_hidden_layer.coordinates(space, values[i], nodes[i]) for i in range(found)]
             return _padded(Eigenpairs(values[:found], np.zeros(found), np.array(vectors), True, 0), k, space.size)
-        if k > 1 and space.size <= dense.LARGEST_SIZE:
-            values, coordinates = (found[:k] for found in dense.eigenpairs(space))
-            double = space.in_double()
-            residuals = relative_residuals(double.M, double.N, values, coordinates)
-            return _padded(Eigenpairs(values, residuals, coordinates, bool((residuals <= tol).all()), 0), k, space.size)
+        is_small = space.size <= dense.LARGEST_SIZE
+        if k > 1 and is_small:
+            return self._dense_pairs(k, tol)
         basis_size = self._basis_size(k, max_steps)
         start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
         pairs = extreme_eigenpairs(
             space.M, space.N, space.diagonal(), start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
         )
+        if is_small and not pairs.converged and pairs.n_steps - k < max_steps:  # rounding ended it: N is rank deficient
+            return self._dense_pairs(k, tol)
         return _padded(pairs, k, space.size)
+
+    def _dense_pairs(self, k: int, tol: float) -> Eigenpairs:
+        values, coordinates = (found[:k] for found in dense.eigenpairs(self.node_space))
+        double = self.node_space.in_double()
+        residuals = relative_residuals(double.M, double.N, values, coordinates)
+        converged = bool((residuals <= tol).all())
+        return _padded(Eigenpairs(values, residuals, coordinates, converged, 0), k, self.node_space.size)
 
 
 def _padded(pairs: Eigenpairs, k: int, size: int) -> Eigenpairs:

@@ -291,7 +291,7 @@ class ClaimSpecification(_Table):
 
 
 class QuickSpecification(_Table):
-    """What `--quick` changes; a key that is left out changes nothing."""
+    """What `--quick` changes; a key that is left out changes nothing, and architectures keep widths of their own."""
 
     widths: _Widths | None = Field(default=None, description="")
     seeds: _Seeds | None = Field(default=None, description="")
@@ -589,7 +589,6 @@ def override(
     """
     table = specification.model_dump(exclude_none=True)
     table.pop("quick", None)
-    changes: dict[str, Any] = {}
     if quick:
         if specification.quick is None:
             raise ArgumentError(
@@ -602,7 +601,6 @@ def override(
         table.update(changes)
     if widths is not None:
         table["widths"] = sorted(widths)
-    if widths is not None or (quick and "widths" in changes):
         for entry in table["architectures"]:
             entry.pop("widths", None)
     if seeds is not None:
