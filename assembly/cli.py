@@ -348,6 +348,7 @@ def inspect(
         net = _network(point) if saved is None else _saved(saved, rows.shape[1])
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
+        _console(stderr=True).print(f"measuring {net.n_parameters:,} parameters ...", markup=False)
         outcome = _measured(net, point, rows)
         lines = [] if saved is not None else _numbers_of(point)
         lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import assembly as am
-from assembly.errors import ArgumentError, GraphError, SaturationError, ShapeError
+from assembly.errors import ArgumentError, GraphError, NonFiniteError, SaturationError, ShapeError
 from assembly.graph.connections import Dense, Own, Sparse
 from assembly.graph.description import Graph, Group
 from assembly.graph.own import Functions
@@ -54,6 +54,12 @@ def test_squares_of_activations_that_leave_the_number_range_are_refused(x, dtype
     net = am.mlp(2, [3], "sin", dtype=dtype)
     with pytest.raises(SaturationError, match=f"The activations are at most .* and their squares {fails} {dtype}"):
         net.hessian([x, x])
+
+
+def test_a_tangent_kernel_that_overflows_is_refused():
+    net = am.mlp(2, [3, 3], "quadratic", dtype="float32")
+    with pytest.raises(NonFiniteError, match="tangent kernel overflows float32"):
+        net.tangent_kernel([[1e5, 1e5]])
 
 
 def test_inputs_of_zero_are_no_underflow():

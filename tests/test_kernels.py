@@ -2,10 +2,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from assembly import kernels
-from assembly.kernels import activation
+from assembly.kernels import activation, sampling
 
 NAMED = "kernels-"
 
@@ -65,3 +66,28 @@ def test_kernels_are_compiled_once_for_all_processes(tmp_path):
 def test_codes_of_names():
     assert activation.codes_of(("tanh", "relu", "tanh")).tolist() == [activation.TANH, activation.RELU, activation.TANH]
     assert [activation.code_of(name) for name in activation.NAMES] == list(range(len(activation.NAMES)))
+
+
+def floyd(uniform, required, n_pool):
+    """Parents by Floyd's algorithm on the list of all that are not required."""
+    free = [neuron for neuron in range(n_pool) if neuron not in required]
+    n_drawn = len(uniform) - len(required)
+    ranks = set()
+    for e in range(n_drawn):
+        last = len(free) - n_drawn + e
+        rank = int(uniform[len(required) + e] * (last + 1))
+        ranks.add(last if rank in ranks else rank)
+    return {*required, *(free[rank] for rank in ranks)}
+
+
+@pytest.mark.parametrize(("n_pool", "in_degree"), [(7, 3), (7, 7), (12, 5), (3, 2)])
+def test_parents_are_those_of_floyds_algorithm_beside_the_required(n_pool, in_degree):
+    rng = np.random.default_rng(n_pool)
+    n_target = 40
+    required = np.concatenate([rng.permutation(n_pool)[:2] for _ in range(n_target)]).reshape(n_target, 2).T.ravel()
+    uniform, marks = rng.random((n_target, in_degree)), np.zeros(n_pool, dtype=bool)
+    out = np.empty((n_target, in_degree), dtype=np.int32)
+    sampling.fill_parents(uniform, required, n_pool, 0, n_target, marks, out)
+    assert not marks.any()
+    for v in range(n_target):
+        assert set(out[v].tolist()) == floyd(uniform[v], set(required[[v, v + n_target]].tolist()), n_pool)

@@ -71,7 +71,7 @@ class NodeSpaceHessian:
         self.second = evaluation.second[row]
         self.dtype = self.program.dtype
         self.size = self.program.n_coordinates
-        _check_resolution("The output is saturated: its derivatives", self.b)
+        _check_resolution("The derivatives of the output", self.b)
         _check_resolution("The activations", self.a)
         self._bind()
 
@@ -219,7 +219,8 @@ def _check_resolution(what: str, values: Vector) -> None:
     fails = "underflow" if 0.0 < largest < np.sqrt(limits.tiny / limits.eps) else ""
     fails = "overflow" if largest > np.sqrt(limits.max / len(values)) else fails
     if fails:
+        cure = "Use float64, or move" if values.dtype == np.float32 else "Move"
         raise SaturationError(
             f"{what} are at most {largest:.1e}, and their squares {fails} {values.dtype}. "
-            "Use float64, or move the inputs or parameters."
+            f"{cure} the inputs or parameters."
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from assembly.blocks.block import NodeBlock
 from assembly.calculus.evaluation import Evaluation
+from assembly.errors import NonFiniteError
 
 
 def tangent_kernel(left: Evaluation, right: Evaluation, output_left: int, output_right: int) -> NDArray[Any]:
@@ -26,12 +27,15 @@ def tangent_kernel(left: Evaluation, right: Evaluation, output_left: int, output
     program = left.program
     b_left, b_right = left.adjoints(output_left).pre, right.adjoints(output_right).pre
     kernel = np.zeros((len(b_left), len(b_right)), dtype=program.dtype)
-    for position in program.trainable:
-        block = program.blocks[position]
-        if isinstance(block, NodeBlock) and block.in_node_space:
-            kernel += block.kernel(left.post, right.post, b_left, b_right)
-    if program.coordinates:
-        kernel += _outside(left, b_left) @ _outside(right, b_right).T
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        for position in program.trainable:
+            block = program.blocks[position]
+            if isinstance(block, NodeBlock) and block.in_node_space:
+                kernel += block.kernel(left.post, right.post, b_left, b_right)
+        if program.coordinates:
+            kernel += _outside(left, b_left) @ _outside(right, b_right).T
+    if not np.isfinite(kernel).all():
+        raise NonFiniteError(f"The tangent kernel overflows {program.dtype}: scale the inputs or the weights down.")
     return kernel
 
 
