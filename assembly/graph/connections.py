@@ -89,8 +89,38 @@ class Dense:
         return self
 
 
+class _ByRows:
+    """What connections stored by rows have in common: the edges themselves, whatever their weights."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return len(self.indices)
+
+    def in_degrees(self) -> NDArray[np.int64]:
+        """Return the number of in-edges of every target."""
+        return np.diff(self.indptr)
+
+    def largest(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the largest of some non-negative values of the sources for every target, 0 without sources."""
+        found = np.zeros(len(self.indptr) - 1, dtype=np.int64)
+        fed = np.flatnonzero(self.in_degrees())
+        if len(values) and values.min() == values.max():  # no pass over the edges where all sources are alike
+            found[fed] = values[0]
+        elif len(fed):
+            found[fed] = np.maximum.reduceat(values[self.indices], self.indptr[fed])
+        return found
+
+    def mark(self, targets: NDArray[np.bool_], sources: NDArray[np.bool_]) -> None:
+        """Mark the sources of every marked target."""
+        sources[self.indices[np.repeat(targets, self.in_degrees())]] = True
+
+
 @dataclass(frozen=True, eq=False)
-class Sparse:
+class Sparse(_ByRows):
     """Each neuron of the group `target` has its own list of parents in the group `source`, stored by rows.
 
     Attributes
@@ -119,31 +149,14 @@ class Sparse:
         return "sparse"
 
     @property
-    def n_edges(self) -> int:
-        """Number of edges."""
-        return len(self.indices)
-
-    @property
     def n_weights(self) -> int:
         """Number of weights: one for every edge."""
         return len(self.indices)
-
-    def in_degrees(self) -> NDArray[np.int64]:
-        """Return the number of in-edges of every target."""
-        return np.diff(self.indptr)
 
     def in_edges(self, row: int) -> tuple[NDArray[np.int64], Places]:
         """Return the sources of one target and where its weights stand among those of this connection."""
         edges = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
         return self.indices[edges].astype(np.int64), edges
-
-    def largest(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the largest of some non-negative values of the sources for every target, 0 without sources."""
-        return _largest(values, self.indptr, self.indices)
-
-    def mark(self, targets: NDArray[np.bool_], sources: NDArray[np.bool_]) -> None:
-        """Mark the sources of every marked target."""
-        sources[self.indices[np.repeat(targets, self.in_degrees())]] = True
 
     def take(self, targets: NDArray[np.int64]) -> tuple[Sparse, Places]:
         """Return the connection into some targets alone, and where its weights stand in this one."""
@@ -167,7 +180,7 @@ class Sparse:
 
 
 @dataclass(frozen=True, eq=False)
-class Tied:
+class Tied(_ByRows):
     """As `Sparse`, always trainable, with edges that share weights: edge e reads weight number ``weight[e]``.
 
     Attributes
@@ -199,27 +212,10 @@ class Tied:
         """What kind of connection this is, for the reader."""
         return "tied"
 
-    @property
-    def n_edges(self) -> int:
-        """Number of edges."""
-        return len(self.indices)
-
-    def in_degrees(self) -> NDArray[np.int64]:
-        """Return the number of in-edges of every target."""
-        return np.diff(self.indptr)
-
     def in_edges(self, row: int) -> tuple[NDArray[np.int64], Places]:
         """Return the sources of one target and the numbers of its weights."""
         edges = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
         return self.indices[edges].astype(np.int64), self.weight[edges].astype(np.int64)
-
-    def largest(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the largest of some non-negative values of the sources for every target, 0 without sources."""
-        return _largest(values, self.indptr, self.indices)
-
-    def mark(self, targets: NDArray[np.bool_], sources: NDArray[np.bool_]) -> None:
-        """Mark the sources of every marked target."""
-        sources[self.indices[np.repeat(targets, self.in_degrees())]] = True
 
     def take(self, targets: NDArray[np.int64]) -> tuple[Tied, Places]:
         """Return the connection into some targets alone; the numbers of the weights stay."""
@@ -413,16 +409,6 @@ def _rows(indptr: NDArray[np.int64], targets: NDArray[np.int64]) -> tuple[NDArra
     if _are_neighbours(targets):
         return taken, slice(int(indptr[targets[0]]), int(indptr[targets[-1] + 1]))
     return taken, np.repeat(indptr[targets] - taken[:-1], lengths) + np.arange(taken[-1])
-
-
-def _largest(values: NDArray[np.int64], indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.int64]:
-    found = np.zeros(len(indptr) - 1, dtype=np.int64)
-    fed = np.flatnonzero(np.diff(indptr))
-    if len(values) and values.min() == values.max():  # no pass over the edges where all sources are alike
-        found[fed] = values[0]
-    elif len(fed):
-        found[fed] = np.maximum.reduceat(values[indices], indptr[fed])
-    return found
 
 
 def _renumbered(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
