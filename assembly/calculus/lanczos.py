@@ -1,8 +1,9 @@
 r"""Extreme eigenvalues of :math:`Z^T M Z` by Lanczos on node-space coordinates, with residual and status.
 
 The iteration runs on ``M N``, which is symmetric in the inner product :math:`\langle c, d\rangle = c^T N d` of
-:math:`Z^T c` and :math:`Z^T d`, re-orthogonalised wherever more than rounding is left, with thick restarts. It looks for the largest
-*magnitudes*, so a spectrum symmetric about 0, on which a power iteration converges to nothing, is no special case.
+:math:`Z^T c` and :math:`Z^T d`, re-orthogonalised wherever more than rounding is left, with thick restarts. It looks
+for the largest *magnitudes*, so a spectrum symmetric about 0, on which a power iteration converges to nothing, is no
+special case.
 """
 
 from __future__ import annotations
