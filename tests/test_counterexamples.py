@@ -13,11 +13,11 @@ import contracts
 import naive
 import own_cases
 from assembly.architectures.committees import drawn_parts
+from assembly.diagnostics.rates import fit_rate
 from assembly.errors import ArgumentError, GraphError, ShapeError, UnknownNameError
 from assembly.graph.connections import Convolution, Dense, Tied
 from assembly.graph.description import Graph, Group
 from assembly.graph.windows import Windows
-from assembly.study.rates import fit_rate
 
 BUILDERS = {
     "dominated": am.dominated,

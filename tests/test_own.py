@@ -13,11 +13,11 @@ import contracts
 import naive
 import own_cases
 from assembly.architectures.differences import differentiate
+from assembly.diagnostics.rates import fit_rate
 from assembly.errors import ArgumentError, AssemblyError, GraphError, NonFiniteError, ShapeError
 from assembly.graph.connections import Dense, Own
 from assembly.graph.description import Graph, Group
 from assembly.model import SubModel
-from assembly.study.rates import fit_rate
 from own_cases import FOURIER, RADIAL, SQUARE
 
 each = pytest.mark.parametrize("case", own_cases.OWN, ids=str)

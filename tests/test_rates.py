@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assembly.diagnostics.rates import fit_rate, log_factor_note
 from assembly.errors import ArgumentError, AssemblyError, NonFiniteError, ShapeError
 from assembly.seeds import generator
-from assembly.study.rates import fit_rate, log_factor_note
 
 WIDTHS = [32, 64, 128, 256, 512, 1024]
 

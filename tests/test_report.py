@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from assembly.diagnostics.rates import fit_rate
 from assembly.diagnostics.verdict import signed
 from assembly.errors import ResultsError
 from assembly.study import contents, findings, machine, report, store, terminal
 from assembly.study.design import points
 from assembly.study.quantities import describe
-from assembly.study.rates import fit_rate
 from assembly.study.result import StudyResult
 from assembly.study.specification import parse
 from study_cases import table as some_data

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assembly.diagnostics.rates import Rate, fit_rate
 from assembly.diagnostics.verdict import Claim, Verdict, judge, rule_in_words, sentence
 from assembly.errors import ArgumentError, NonFiniteError
 from assembly.study.quantities import describe_any, in_order
-from assembly.study.rates import Rate, fit_rate
 
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult

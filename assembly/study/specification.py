@@ -21,13 +21,13 @@ from assembly.architectures.drawing import READOUTS
 from assembly.architectures.layered import PARAMETRIZATIONS
 from assembly.checks import check_name, suggest
 from assembly.data import BUILT_IN, FILE_SUFFIXES
+from assembly.diagnostics.rates import MINIMUM_REPLICATES, MINIMUM_WIDTHS
 from assembly.diagnostics.verdict import Claim
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
 from assembly.graph.description import SOFTMAX
 from assembly.study import quantities
 from assembly.study.builders import BUILDERS, WIDTH_SYMBOL, Builder, is_size
 from assembly.study.mistakes import lower_first, mistakes
-from assembly.study.rates import MINIMUM_REPLICATES, MINIMUM_WIDTHS
 
 RECOMMENDED_SEEDS = 10
 LARGEST_SEED = 2**63 - 1
