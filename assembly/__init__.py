@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from assembly.architectures.own import check_submodel, submodel
     from assembly.architectures.residual import densenet, resnet
     from assembly.architectures.thinned import dropout
+    from assembly.diagnostics.diagnose import Diagnosis, diagnose
+    from assembly.diagnostics.surface import LinearitySurface
+    from assembly.diagnostics.sweep import linearity_surface
     from assembly.estimate import Estimate
     from assembly.graph.neurons import Edge
     from assembly.interchange import load, save
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Assembly": "model",
+    "Diagnosis": "diagnostics.diagnose",
     "Edge": "graph.neurons",
     "Estimate": "estimate",
     "Layer": "neuron",
+    "LinearitySurface": "diagnostics.surface",
     "LinearizedModel": "linearized",
     "Neuron": "neuron",
     "SubModel": "model",
@@ -43,6 +48,7 @@ _HOME = {
     "committee": "architectures.committees",
     "data": "data",
     "densenet": "architectures.residual",
+    "diagnose": "diagnostics.diagnose",
     "dominated": "architectures.counterexamples",
     "dropout": "architectures.thinned",
     "errors": "errors",
@@ -50,6 +56,7 @@ _HOME = {
     "from_networkx": "architectures.neurons",
     "from_neurons": "architectures.neurons",
     "from_torch": "torch_modules",
+    "linearity_surface": "diagnostics.sweep",
     "load": "interchange",
     "mean_field": "architectures.counterexamples",
     "mlp": "architectures.layered",
@@ -64,9 +71,11 @@ _HOME = {
 
 __all__ = [
     "Assembly",
+    "Diagnosis",
     "Edge",
     "Estimate",
     "Layer",
+    "LinearitySurface",
     "LinearizedModel",
     "Neuron",
     "SubModel",
@@ -75,12 +84,14 @@ __all__ = [
     "cnn",
     "committee",
     "densenet",
+    "diagnose",
     "dominated",
     "dropout",
     "few_active",
     "from_networkx",
     "from_neurons",
     "from_torch",
+    "linearity_surface",
     "load",
     "mean_field",
     "mlp",

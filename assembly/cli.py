@@ -7,13 +7,14 @@ stopped by Ctrl-C and by SIGTERM.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,12 +29,14 @@ from assembly.errors import ArgumentError, AssemblyError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from assembly.bounds.bracket import Bracket
     from assembly.model import Assembly
     from assembly.study.builders import Builder
     from assembly.study.design import Point
     from assembly.study.engine import Outcome
     from assembly.study.result import StudyResult
     from assembly.study.runner import Progress
+    from assembly.study.specification import Specification, SuiteSpecification
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress, when the output is no terminal
 _SHOWN_FAILURES = 5
@@ -50,6 +53,8 @@ how each quantity falls with the width, and compare with what the theory predict
 
     assembly study digits            the whole study, in two minutes
 
+    assembly study claims            every claim of the theory, one study each, into one table
+
     assembly inspect --width 512     one network, looked at closely
 
     assembly list                    everything that can be named here
@@ -57,8 +62,9 @@ how each quantity falls with the width, and compare with what the theory predict
 _STUDY = """
 Run a study: networks over widths and seeds, every exponent fitted, judged, and reported.
 
-SOURCE is the name of a study (see `assembly list`) or a TOML file of your own; a copy of study.toml from any output
-folder is a good beginning. Stop it whenever you like: the same command goes on where it stopped.
+SOURCE is the name of a study or of a suite of studies (see `assembly list`), or a TOML file of your own; a copy of
+study.toml from any output folder is a good beginning. Stop it whenever you like: the same command goes on where it
+stopped.
 
 **Examples**
 
@@ -66,12 +72,16 @@ folder is a good beginning. Stop it whenever you like: the same command goes on 
 
     assembly study digits --activation gelu --out gelu
 
-    assembly study digits --widths 64,128,256,512 --seeds 20 --workers 4
+    assembly study digits --widths 64,128,256,512,1024 --seeds 20 --workers 4
 
     assembly study my.toml --parquet
+
+    assembly study claim-11-bottleneck
+
+    assembly study claims --workers 2
 """
 _INSPECT = """
-Look at one network: the same quantities as in a study, with residuals.
+Look at one network: does a neuron dominate, and which; and the same quantities as in a study, with residuals.
 
 Every architecture of `assembly list` can be built, with its own keys given by --set; or give the path of a network that
 was saved with am.save.
@@ -91,6 +101,10 @@ was saved with am.save.
     assembly inspect --data measurements.csv --target price
 
     assembly inspect net.json --data measurements.csv
+
+    assembly inspect --architecture bottleneck --width 512 --save pictures
+
+    assembly inspect --hidden m,m --width 256 --ball 1
 """
 
 app = typer.Typer(
@@ -187,38 +201,79 @@ def study(
     parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,
 ) -> None:
     """Run a study and write its report."""
-    console, progress_console = _console(), _console(stderr=True)
     with _polite("Finished points are on disk: the same command goes on from there."):
         from assembly.study import specification
-        from assembly.study.findings import declared_rule
-        from assembly.study.runner import check_study, run_study
 
-        wanted = specification.override(
-            specification.load(source),
-            widths=None if widths is None else _whole_numbers("--widths", widths),
-            seeds=seeds,
-            activation=activation,
-            quick=quick,
-        )
-        folder = out or Path("assembly-results") / f"{wanted.name}{'-quick' if quick else ''}"
-        check_study(wanted, workers)
-        console.print(declared_rule(wanted), markup=False)
-        with _progress(progress_console) as tell:
-            result = run_study(wanted, folder, workers, tell, parquet=parquet)
-        if result.rows:
-            from assembly.study.report import write_report  # draws: a second to import, not before the first point
-            from assembly.study.terminal import terminal_table
-
-            report = write_report(folder, result, shlex.join(["assembly", *sys.argv[1:]]))
-            table, sentences = terminal_table(result)
-            console.print(table)
-            for sentence in sentences:
-                console.print(sentence, markup=False)
-        _conclude(console, result)
-        if result.rows:
-            console.print(f"Report: {report.html}", markup=False, soft_wrap=True)
-    if result.failures:
+        suite = specification.load_suite(source)
+        changes: dict[str, Any] = {"seeds": seeds, "activation": activation, "quick": quick}
+        if widths is not None:
+            changes["widths"] = _whole_numbers("--widths", widths)
+        studies = [specification.load(source)] if suite is None else suite[1]
+        wanted = [specification.override(one, **changes) for one in studies]
+        name = wanted[0].name if suite is None else suite[0].name
+        folder = out or Path("assembly-results") / f"{name}{'-quick' if quick else ''}"
+        if suite is None:
+            is_whole = _run_study(wanted[0], folder, workers, parquet=parquet)
+        else:
+            is_whole = _run_suite(suite[0], wanted, folder, workers, parquet=parquet)
+    if not is_whole:
         raise typer.Exit(1)
+
+
+def _run_study(wanted: Specification, folder: Path, workers: int | None, *, parquet: bool) -> bool:
+    """Run a study and show what it found; return whether no point failed."""
+    from assembly.study.findings import declared_rule
+    from assembly.study.runner import check_study, run_study
+
+    console = _console()
+    check_study(wanted, workers)
+    console.print(declared_rule(wanted), markup=False)
+    with _progress(_console(stderr=True)) as tell:
+        result = run_study(wanted, folder, workers, tell, parquet=parquet)
+    if result.rows:
+        from assembly.study.report import write_report  # draws: a second to import, not before the first point
+        from assembly.study.terminal import terminal_table
+
+        report = write_report(folder, result, _command())
+        _show_table(console, *terminal_table(result))
+    _conclude(console, result)
+    if result.rows:
+        console.print(f"Report: {report.html}", markup=False, soft_wrap=True)
+    return not result.failures
+
+
+def _run_suite(
+    suite: SuiteSpecification, wanted: Sequence[Specification], folder: Path, workers: int | None, *, parquet: bool
+) -> bool:
+    """Run the studies of a suite and show what they found; return whether no study is missing and no point failed."""
+    from assembly.study.findings import declared_rule
+    from assembly.study.runner import check_study
+    from assembly.study.suite import run_suite
+    from assembly.study.suite_report import suite_paths, suite_table
+
+    console = _console()
+    for one in wanted:
+        check_study(one, workers)
+    rule, *_ = declared_rule(wanted[0]).split("\n  ")
+    console.print(rule, markup=False)
+    for member, one in zip(suite.members, wanted, strict=True):
+        for line in declared_rule(one).split("\n  ")[1:]:
+            console.print(f"  {member.claim}: {line}", markup=False)
+    with _progress(_console(stderr=True)) as tell:
+        result = run_suite(suite, wanted, folder, workers, tell, command=_command(), parquet=parquet)
+    _show_table(console, *suite_table(result))
+    console.print(f"Report: {suite_paths(folder).html}", markup=False, soft_wrap=True)
+    return not result.missing and not result.n_failed
+
+
+def _command() -> str:
+    return shlex.join(["assembly", *sys.argv[1:]])
+
+
+def _show_table(console: Console, table: Table, sentences: Sequence[str]) -> None:
+    console.print(table)
+    for sentence in sentences:
+        console.print(sentence, markup=False)
 
 
 def _conclude(console: Console, result: StudyResult) -> None:
@@ -265,6 +320,8 @@ def _state(progress: Progress) -> str:
 @contextmanager
 def _progress(console: Console) -> Iterator[Any]:
     """Yield a function that shows progress: a bar on a terminal, a line every ten seconds elsewhere."""
+    from assembly.progress import silenced
+
     if not console.is_terminal:
         last = -_SECONDS_BETWEEN_LINES
 
@@ -275,12 +332,14 @@ def _progress(console: Console) -> Iterator[Any]:
                 last = now
                 console.print(_state(progress), markup=False)
 
-        yield tell
+        with silenced():
+            yield tell
         return
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    with Bar(SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+    columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
+    with silenced(), Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("reading data ...", total=None)
 
         def tell(progress: Progress) -> None:
@@ -319,6 +378,19 @@ def inspect(
     inputs: Annotated[int, typer.Option(metavar="N", help="Inputs that are measured and averaged.")] = 4,
     radius: Annotated[float, typer.Option(metavar="R", help="Distance at which remainders are measured.")] = 1.0,
     tol: Annotated[float, typer.Option(metavar="TOL", help="Relative residual of eigenvalues.")] = 1e-4,
+    ball: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R", help="Also bracket curvature, remainder and kernel change over all parameters within R."
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write diagnosis.json, pictures of shares, cosines and network, and of the bracket with --ball.",
+        ),
+    ] = None,
 ) -> None:
     """Measure one network."""
     console = _console()
@@ -332,6 +404,8 @@ def inspect(
         check_count("--inputs", inputs)
         check_number("--radius", radius, above=0.0)
         check_number("--tol", tol, above=0.0, below=1.0)
+        if ball is not None:
+            check_number("--ball", ball, above=0.0)
         given = _given({"hidden": hidden, "activation": activation}, settings or [])
         if saved is not None and given:
             raise ArgumentError(
@@ -348,11 +422,15 @@ def inspect(
         net = _network(point) if saved is None else _saved(saved, rows.shape[1])
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
+        brackets = None if ball is None else _brackets(net, rows, ball)
         _console(stderr=True).print(f"measuring {net.n_parameters:,} parameters ...", markup=False)
         outcome = _measured(net, point, rows)
         lines = [] if saved is not None else _numbers_of(point)
         lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs")
+        _show_diagnosis(console, net, rows, save)
         _show_network(console, net, lines, outcome)
+        if brackets is not None:
+            _show_brackets(console, net, rows, brackets, save)
 
 
 def _given(named: dict[str, str | None], settings: list[str]) -> dict[str, str]:
@@ -435,6 +513,18 @@ def _numbers_of(point: Point) -> list[str]:
     return [f"{builder.name}, m = {point.width}{''.join(derived)}, seed {point.seed}: {builder.text}"]
 
 
+def _show_diagnosis(console: Console, net: Assembly, rows: NDArray[Any], folder: Path | None) -> None:
+    from assembly.diagnostics.diagnose import diagnose
+
+    diagnosis = diagnose(net, rows)
+    console.print(f"{diagnosis.text}\n", markup=False, soft_wrap=True)
+    if folder is not None:
+        from assembly.plots.diagnosis import save_diagnosis  # draws: a second to import
+
+        save_diagnosis(diagnosis, folder)
+        console.print(f"Written: {folder}\n", markup=False, soft_wrap=True)
+
+
 def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Outcome) -> None:
     from assembly.study.quantities import describe_any
 
@@ -452,6 +542,54 @@ def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Ou
     for warning in outcome.warnings:
         console.print(f"Note: {warning}", markup=False)
     console.print(f"measured in {_duration(outcome.seconds)}", markup=False)
+
+
+def _brackets(net: Assembly, rows: NDArray[Any], radius: float) -> list[Bracket]:
+    """Return what the curvature and the remainder are at most at the first input, and the kernel's change at all."""
+    _console(stderr=True).print(f"bracketing over all parameters within {radius:g} ...", markup=False)
+    return [
+        net.curvature_in_ball(rows[0], radius),
+        net.remainder_in_ball(rows[0], radius),
+        net.kernel_change_in_ball(rows, radius),
+    ]
+
+
+def _show_brackets(
+    console: Console, net: Assembly, rows: NDArray[Any], brackets: Sequence[Bracket], folder: Path | None
+) -> None:
+    names = ("largest ||H||, first input", "largest |f - f_lin|, first input", "largest relative change of the kernel")
+    console.print(
+        f"\nAt worst, over all parameters within R = {brackets[0].radius:g}: at least (attained), at most (proven)",
+        markup=False,
+        soft_wrap=True,
+    )
+    for name, one in zip(names, brackets, strict=True):
+        ratio = f", upper/lower {one.ratio:.3g}" if one.lower > 0.0 else ""
+        console.print(
+            f"  {name:<37}  lower {one.lower:.4g}, upper {one.upper:.4g}{ratio}", markup=False, soft_wrap=True
+        )
+    if folder is not None:
+        console.print(_save_bracket(net, rows[0], brackets[0], folder / "bracket.svg"), markup=False, soft_wrap=True)
+
+
+def _save_bracket(net: Assembly, x: NDArray[Any], largest: Bracket, path: Path) -> str:
+    """Draw the bracket of the curvature over three radii up to that of `largest`; return what to say of it."""
+    from assembly.files import write_atomically
+    from assembly.plots import style
+    from assembly.plots.bracket import describe_brackets, draw_brackets
+
+    radii = [largest.radius / 10.0, largest.radius / 3.0, largest.radius]
+    found = [*(net.curvature_in_ball(x, radius) for radius in radii[:-1]), largest]
+    if not all(0.0 < one.lower <= one.upper < math.inf for one in found):
+        return "There is no picture of the bracket: an end of it is 0 or infinite, and its axes are logarithmic."
+    ends = {"network": ([one.lower for one in found], [one.upper for one in found])}
+    svg = style.to_svg(
+        draw_brackets(radii, ends, name="largest ||H|| in the ball"),
+        title="Bracket of the Hessian norm",
+        description=describe_brackets(radii, ends, name="The largest Hessian norm"),
+    )
+    write_atomically(path, svg.encode())
+    return f"Written: {path}"
 
 
 def _first_clause(text: str) -> str:
@@ -472,13 +610,17 @@ def list_() -> None:
         from assembly.data import BUILT_IN, FILE_SUFFIXES
         from assembly.study.builders import BUILDERS, COMMON
         from assembly.study.quantities import QUANTITIES
-        from assembly.study.specification import named_studies
+        from assembly.study.specification import named_studies, named_suites
 
         console = _console()
         console.width = min(console.width, _LIST_WIDTH)
         files = {f"*{suffix}": "a file of your own: numbers, the last column is the target" for suffix in FILE_SUFFIXES}
-        quantities = {quantity.column: _first_clause(quantity.meaning) for quantity in QUANTITIES}
+        quantities = {
+            one.column: f"{_first_clause(one.meaning)}{' (on request)' if one.is_on_request else ''}"
+            for one in QUANTITIES
+        }
         _show_names(console, "studies", named_studies())
+        _show_names(console, "suites of studies", named_suites())
         _show_names(console, "data sets", {**BUILT_IN, **files})
         console.print("architectures (`builder` in a study file, --architecture here)", style="italic")
         _print_plainly(console, f"  keys of all or most of them: {_as_keys(COMMON)}", "    ")

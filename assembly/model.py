@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import networkx as nx
     from torch import nn
 
+    from assembly.bounds.bracket import Bracket
     from assembly.calculus.evaluation import Evaluation
     from assembly.calculus.hessian import Hessian
     from assembly.linearized import LinearizedModel
@@ -283,6 +284,109 @@ class Assembly:
         outputs = range(self.n_outputs)
         kernel = np.array([[tangent_kernel(left, right, k, j) for j in outputs] for k in outputs])
         return kernel[0, 0] if self.n_outputs == 1 else np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))
+
+    def curvature_in_ball(
+        self, x: ArrayLike, radius: float, output: int = 0, *, max_steps: int = 40, seed: int = 0
+    ) -> Bracket:
+        r"""Bracket :math:`\sup \|H(w)\|` over all parameters within `radius` of the present ones.
+
+        Proven from above (`assembly.bounds.curvature` has the derivation), every norm in it by a Cholesky
+        factorisation, rounding accounted for; attained from below by projected ascent (`assembly.bounds.ascent`).
+
+        Parameters
+        ----------
+        x : array_like of shape (n_inputs,)
+        radius : float
+            R, Euclidean, above 0.
+        output : int
+        max_steps : int
+            Of each climb.
+        seed : int
+            Of the random starts of eigenvalue iterations.
+
+        Returns
+        -------
+        Bracket
+            `lower`, `upper`, `witness` (the parameters that attain `lower`), and what every layer contributes to
+            `upper` as `dominance` and `coupling`.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, ArgumentError
+            If `x` is not one finite sample, `radius` not above 0, there is no such output, or an activation function is
+            ReLU.
+        GraphError
+            If there is a softmax or a sub-model of your own.
+        ResourceError
+            If the matrices do not fit in the memory that is free.
+
+        Notes
+        -----
+        What Liu, Zhu, Belkin, arXiv 2205.11786, Theorem 3.6 say of wide networks, for this one. Cost from above: about
+        ten Gram matrices and Cholesky factorisations for every pair of hidden layers, and a matrix for every pair; from
+        below: tens of Hessian norms. With one hidden layer and a linear output both ends meet. The bound falls like
+        1/sqrt(m).
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> net = am.mlp(n_inputs=3, widths=[64], activation="tanh", seed=0)
+        >>> bracket = net.curvature_in_ball([1.0, -1.0, 0.5], radius=1.0)
+        >>> bool(bracket.lower <= bracket.upper < 1.001 * bracket.lower)
+        True
+        """
+        from assembly.bounds.bracket import curvature_bracket
+
+        sample = self._body.sample(x)[0]
+        return curvature_bracket(
+            self.graph, self._parameters, sample, self._body.output(output), radius, max_steps, seed
+        )
+
+    def remainder_in_ball(
+        self, x: ArrayLike, radius: float, output: int = 0, *, max_steps: int = 40, seed: int = 0
+    ) -> Bracket:
+        r"""Bracket the largest :math:`|f(w) - f_{lin}(w)|` over all parameters within `radius` of the present ones.
+
+        At most :math:`R^2/2 \sup\|H\|` (Liu, Zhu, Belkin, arXiv 2205.11786, Corollary 3.7). Arguments, errors and cost
+        as `curvature_in_ball`, four times that from above.
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> net = am.mlp(n_inputs=3, widths=[64], activation="tanh", seed=0)
+        >>> bracket = net.remainder_in_ball([1.0, -1.0, 0.5], radius=1.0)
+        >>> bool(0.0 < bracket.lower <= bracket.upper)
+        True
+        """
+        from assembly.bounds.bracket import remainder_bracket
+
+        sample = self._body.sample(x)[0]
+        return remainder_bracket(
+            self.graph, self._parameters, sample, self._body.output(output), radius, max_steps, seed
+        )
+
+    def kernel_change_in_ball(
+        self, X: ArrayLike, radius: float, output: int = 0, *, max_steps: int = 40, seed: int = 0
+    ) -> Bracket:
+        r"""Bracket the largest relative change of the tangent kernel, :math:`|K_w - K_0|_F / |K_0|_F`, over the ball.
+
+        Arguments and errors as `curvature_in_ball`, with `X` of shape (n, n_inputs); ArgumentError also where the
+        kernel is 0. Cost as there, four times for every input from above; memory n gradients.
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> net = am.mlp(n_inputs=3, widths=[64], activation="tanh", seed=0)
+        >>> bracket = net.kernel_change_in_ball([[1.0, -1.0, 0.5], [0.0, 1.0, 1.0]], radius=0.5)
+        >>> bool(0.0 < bracket.lower <= bracket.upper)
+        True
+        """
+        from assembly.bounds.bracket import kernel_change_bracket
+
+        samples = self._body.samples("X", X)
+        return kernel_change_bracket(
+            self.graph, self._parameters, samples, self._body.output(output), radius, max_steps, seed
+        )
 
     def linearize(self) -> LinearizedModel:
         """Return the linearised model around the present parameters, ``f(w0) + <grad f(w0), w - w0>``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -196,3 +196,16 @@ def _bind(
             if graph.groups[connection.source].activation != INPUT or (connection.factor != 1.0).any():
                 raise GraphError("A connection of own sub-models must come from the inputs, with all factors 1.")
             return OwnBlock(*shared, connection.functions)
+
+
+def in_double(program: Program) -> Program:
+    """Return the program of the same numbers with arithmetic in float64."""
+    blocks = tuple(
+        replace(
+            block,
+            factor=block.factor.astype(np.float64),
+            values=None if block.values is None else block.values.astype(np.float64),
+        )
+        for block in program.blocks
+    )
+    return replace(program, blocks=blocks, dtype=np.dtype(np.float64))

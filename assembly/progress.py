@@ -22,6 +22,17 @@ def silence() -> None:
     _silent = True
 
 
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Say nothing in this process until the block ends, while another display has the terminal."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
 class Progress:
     """One operation that may take long; made by `progress`."""
 

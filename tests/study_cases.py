@@ -12,7 +12,7 @@ from assembly.data import Data
 TESTS = Path(__file__).parent
 STUDY = """
 name = "small"
-widths = [8, 16, 32]
+widths = [8, 16, 32, 80]
 seeds = 4
 [data]
 source = "table.npy"
@@ -30,7 +30,7 @@ quantity = "hessian_norm"
 prediction = -0.5
 alternative = 0.0
 """
-N_POINTS = 24
+N_POINTS = 32
 
 
 def table(fingerprint="print", n_columns=6):

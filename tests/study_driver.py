@@ -18,7 +18,7 @@ if __name__ == "__main__":
         print(result.n_reused, result.n_computed, len(result.failures))
     else:
         module = types.ModuleType("assembly.study.measure")
-        module.measure = function
+        module.measure, module.build = function, study_points.is_not_built
         sys.modules["assembly.study.measure"] = module
         from assembly.cli import main
 

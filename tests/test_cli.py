@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import assembly
 import assembly as am
 from assembly import activations, cli, data
+from assembly.errors import ResourceError
 from assembly.study import measure
 from assembly.study.builders import BUILDERS, COMMON
 from assembly.study.design import Point, Settings
@@ -117,12 +118,12 @@ def test_formulas_are_those_of_all_activations():
         (["study", "digit"], "Did you mean 'digits'?"),
         (["study", "none.toml"], "does not exist"),
         (["study", "digits", "--widths", "32,a"], "The '--widths' option must be whole numbers"),
-        (["study", "digits", "--widths", "0,8,16"], "'widths' key must be a list"),
-        (["study", "digits", "--widths", "32,64"], "'widths' key must be a list of 3 or more"),
+        (["study", "digits", "--widths", "0,8,16,80"], "'widths' key must be a list"),
+        (["study", "digits", "--widths", "32,64"], "'widths' key must be a list of 4 or more"),
         (["study", "digits", "--seeds", "1"], "'seeds' key must be a whole number of at least 3"),
         (["study", "digits", "--activation", "tnah"], "Did you mean 'tanh'?"),
         (["study", "digits", "--workers", "0"], "workers"),
-        (["study", "digits", "--widths", "8,16,10000000"], "bytes"),
+        (["study", "digits", "--widths", "8,16,32,10000000"], "bytes"),
         (["inspect", "--width", "0"], "--width"),
         (["inspect", "--seed", "-1"], "--seed"),
         (["inspect", "--radius", "-1"], "--radius"),
@@ -174,7 +175,7 @@ def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
     from assembly.study.specification import parse
 
     text = (
-        'name = "w"\nwidths = [16, 17, 18]\n[data]\nsource = "wine"\nn_measured = 2\n'
+        'name = "w"\nwidths = [16, 17, 18, 160]\n[data]\nsource = "wine"\nn_measured = 2\n'
         '[[architectures]]\nlabel = "network"\nhidden = ["m", "m"]\n'
     )
     wine = data.load("wine")
@@ -250,9 +251,9 @@ def test_failed_points_are_listed_and_the_exit_code_tells(tmp_path):
     write_study(tmp_path)
     output, errors = finish(start("fails", "study", "small.toml", "--workers", 1, folder=tmp_path), code=1)
     assert "failed: network, width 8, seed 1: The 'seed' argument must not be 1. Got 1." in errors
-    assert "1 more points" in errors
-    assert "18 points measured" in output
-    assert "6 failed" in output
+    assert "3 more points" in errors
+    assert "24 points measured" in output
+    assert "8 failed" in output
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signals")
@@ -324,3 +325,105 @@ def test_on_a_terminal_there_is_a_bar_with_an_estimate(tmp_path):
     text = seen.decode()
     assert re.search(r"compiling kernels|starting", text)
     assert re.search(rf"\d+ of {N_POINTS} points, about [\d.]+ s left", text)
+
+
+# --- inspect: who dominates ------------------------------------------------------------------------------------------
+
+
+def test_inspect_names_the_bottleneck_before_anything_else(tmp_path):
+    words = ["--width", 64, "--set", "hidden=m,3,m", "--inputs", 2, "--save", tmp_path / "pictures"]
+    result = run("inspect", "--architecture", "bottleneck", *words)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    found = json.loads((tmp_path / "pictures" / "diagnosis.json").read_text())
+    assert re.search(r"layer 2 has 3 neurons where another has 64; neuron [012] carries \d+ % of the layer's", said)
+    assert found["findings"][0] in said
+    assert found["n_inputs"] == 2
+    assert said.index("layer 2 has 3 neurons") < said.index("quantity value meaning")
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["cosines.svg", "diagnosis.json", "network.svg", "shares.svg"]
+
+
+def test_inspect_names_a_planted_loud_neuron(tmp_path):
+    net = am.mlp(13, [200, 100], readout="sign", seed=5)
+    w = net.parameters.copy()
+    w[13 * 200 : 13 * 200 + 200 * 100].reshape(100, 200)[:, 137] *= 200**0.5
+    am.save(net.with_parameters(w), tmp_path / "loud.json")
+    result = run("inspect", tmp_path / "loud.json", "--data", "wine", "--inputs", 2)
+    assert result.exit_code == 0, result.output
+    assert "* layer 1, neuron 137 carries " in result.output
+
+
+def test_inspect_says_that_nobody_dominates():
+    result = run("inspect", "--width", 64, "--data", "wine", "--inputs", 2)
+    assert "* no neuron dominates: the largest gradient share is " in result.output
+
+
+# --- inspect: at worst in a ball -------------------------------------------------------------------------------------
+
+
+def test_inspect_brackets_what_happens_in_a_ball(tmp_path):
+    words = ["--width", 8, "--hidden", "m,m", "--data", "wine", "--inputs", 2]
+    result = run("inspect", *words, "--ball", 0.5, "--save", tmp_path / "pictures")
+    assert result.exit_code == 0, result.output
+    net = am.mlp(13, [8, 8], activation="tanh", readout="sign", seed=0)
+    X = data.measured_inputs(data.load("wine"), 2, 0)
+    found = {
+        "largest ||H||, first input": net.curvature_in_ball(X[0], 0.5),
+        "largest |f - f_lin|, first input": net.remainder_in_ball(X[0], 0.5),
+        "largest relative change of the kernel": net.kernel_change_in_ball(X, 0.5),
+    }
+    assert "within R = 0.5" in result.output
+    for name, one in found.items():
+        (line,) = (line for line in result.output.splitlines() if line.strip().startswith(name))
+        ends = re.search(r"lower (\S+), upper (\S+), upper/lower (\S+)$", line)
+        expected = (one.lower, one.upper, one.upper / one.lower)
+        assert [float(end) for end in ends.groups()] == pytest.approx(expected, rel=6e-3)
+    svg = (tmp_path / "pictures" / "bracket.svg").read_text()
+    narrow, wide = net.curvature_in_ball(X[0], 0.05), found["largest ||H||, first input"]
+    said = re.search(r"<desc>(.*)</desc>", svg)[1]
+    assert f"between {narrow.lower:.4g} and {narrow.upper:.4g} at R = 0.05" in said
+    assert f"between {wide.lower:.4g} and {wide.upper:.4g} at R = 0.5" in said
+    without = run("inspect", *words)
+    assert "At worst" not in without.output
+
+
+def test_inspect_says_that_a_bracket_of_nothing_has_no_picture(tmp_path):
+    """A linear network with a frozen readout has no curvature anywhere."""
+    words = ["--hidden", "m", "--width", 4, "--activation", "identity", "--set", "trainable_readout=false"]
+    saved = tmp_path / "pictures"
+    result = run("inspect", *words, "--data", "wine", "--inputs", 1, "--ball", 1, "--save", saved)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"largest \|\|H\|\|, first input +lower 0, upper 0$", result.output, re.MULTILINE)
+    assert "There is no picture of the bracket" in result.output
+    assert not (saved / "bracket.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ball", "0"], "--ball"),
+        (["--ball", "1", "--activation", "relu"], "must have smooth activation functions for a bound over a ball"),
+        (
+            ["--ball", "1", "--set", "n_outputs=2", "--set", "output_activation=softmax"],
+            "A bound over a ball is not made through a softmax",
+        ),
+    ],
+)
+def test_what_has_no_bracket_is_refused_in_one_sentence(words, message):
+    result = run("inspect", "--width", 4, "--data", "wine", "--inputs", 1, *words)
+    assert result.exit_code == 2
+    assert "quantity" not in result.stdout
+    (line,) = (line for line in result.stderr.splitlines() if not line.endswith("..."))
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_a_ball_too_large_for_the_memory_is_refused(monkeypatch):
+    def refuses(*_):
+        raise ResourceError("The matrices of a bound need 9 GiB, 1 GiB are free.")
+
+    monkeypatch.setattr(am.Assembly, "remainder_in_ball", refuses)
+    result = run("inspect", "--width", 4, "--data", "wine", "--inputs", 1, "--ball", 1)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "error: The matrices of a bound need 9 GiB, 1 GiB are free."

@@ -356,7 +356,7 @@ def bounded(seed):
     return am.mlp(8, [8], readout="sign", seed=seed)
 
 
-WIDTHS = [16, 64, 256]
+WIDTHS = [16, 36, 64, 256]
 
 
 def slopes(build):

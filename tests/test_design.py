@@ -47,9 +47,9 @@ def test_the_shape_of_the_inputs_is_the_studys_or_that_of_the_data():
 
 
 def test_an_architecture_may_have_widths_of_its_own():
-    study = parse(STUDY.replace('label = "network"', 'label = "network"\nwidths = [16, 64, 256]'))
+    study = parse(STUDY.replace('label = "network"', 'label = "network"\nwidths = [16, 32, 64, 256]'))
     found = {(point.architecture, point.width) for point in design.points(study, table())}
-    assert found == {("network", 16), ("network", 64), ("network", 256)} | {("bottleneck", w) for w in (8, 16, 32)}
+    assert found == {("network", w) for w in (16, 32, 64, 256)} | {("bottleneck", w) for w in (8, 16, 32, 80)}
 
 
 def test_the_key_is_pinned():
@@ -89,7 +89,7 @@ def test_no_field_is_left_out_of_the_changes_above():
 
 
 def test_a_longer_study_holds_the_points_of_a_shorter_one():
-    short = {point.key for point in design.points(override(DIGITS, widths=[32, 64, 128], seeds=5), table())}
+    short = {point.key for point in design.points(override(DIGITS, widths=[32, 64, 128, 512], seeds=5), table())}
     assert short < {point.key for point in design.points(DIGITS, table())}
 
 

@@ -14,7 +14,7 @@ from assembly.study.specification import architecture, columns, load, override
 from study_cases import table
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5))
-DIGITS = override(load("digits"), widths=[6, 8, 10], seeds=3)
+DIGITS = override(load("digits"), widths=[6, 8, 10, 60], seeds=3)
 DATA = table(n_columns=5)
 POINTS = {point.architecture: point for point in design.points(DIGITS, DATA) if point.width == 8 and point.seed == 1}
 
@@ -358,7 +358,8 @@ def test_only_what_is_asked_for_is_measured_and_the_same(asked, monkeypatch):
     point = changed()
     settings = dataclasses.replace(point.settings, quantities=asked)
     row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
-    assert set(row) == {name for name in whole if quantities.pattern(name) in asked} | STATUS
+    iterates = any(name.startswith(("hessian", "remainder_top", "kernel_change")) for name in asked)
+    assert set(row) == {name for name in whole if quantities.pattern(name) in asked} | (STATUS if iterates else set())
     assert row == {name: whole[name] for name in row}
 
 
@@ -367,16 +368,122 @@ def test_only_what_is_asked_for_is_measured_and_the_same(asked, monkeypatch):
     [
         (
             ("hessian_norm", "gradient_norm"),
-            ("dominance", "rms_cosine", "remainder", "kernel_change", "_kernel_summary"),
+            ("dominance", "rms_cosine", "remainder", "kernel_change", "curvature_contributions"),
         ),
         (("hessian_norm",), ("_random_direction",)),
         (("remainder_gradient",), ("kernel_change", "_random_direction", "dominance", "rms_cosine")),
-        (("kernel_change_top_eigenvector",), ("remainder", "_kernel_summary")),
+        (("kernel_change_top_eigenvector",), ("remainder",)),
+        (("gradient_norm", "rms_cosine_layer_2"), ("dominance", "Hessian of the net", "kernel of the net")),
+        (("hessian_norm", "remainder_top_eigenvector"), ("kernel of the net",)),
     ],
 )
 def test_what_is_not_asked_for_is_not_computed(asked, left_out, monkeypatch):
+    of_the_net = {"Hessian of the net": "hessian", "kernel of the net": "tangent_kernel"}
     for name in left_out:
-        monkeypatch.setattr(measure, name, None)
+        monkeypatch.setattr(am.Assembly if name in of_the_net else measure, of_the_net.get(name, name), None)
     point = changed()
-    settings = dataclasses.replace(point.settings, quantities=asked)
-    assert set(measure.measure(dataclasses.replace(point, settings=settings), INPUTS)) - STATUS == set(asked)
+    settings = dataclasses.replace(point.settings, quantities=tuple(quantities.pattern(name) for name in asked))
+    row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
+    assert {name for name in row if not name.startswith("rms_cosine")} - STATUS == set(asked) - {"rms_cosine_layer_2"}
+
+
+# --- quantities that are measured on request -------------------------------------------------------------------------
+
+
+def requested(*names, **options):
+    point = changed(**options)
+    return dataclasses.replace(point, settings=dataclasses.replace(point.settings, quantities=names))
+
+
+def test_what_is_costly_is_measured_on_request_only(measured):
+    on_request = {one.column for one in quantities.QUANTITIES if one.is_on_request}
+    assert on_request
+    assert not {quantities.pattern(name) for name in measured[2]} & on_request
+    assert set(quantities.asked_for(())) == set(quantities.COLUMNS) - on_request
+
+
+def test_hessians_of_neurons_are_medians_of_those_of_every_neuron_alone():
+    point = requested(*quantities.NEURON_HESSIANS, hidden=[4, 3, "m"])
+    net, row = measure.build(point), measure.measure(point, INPUTS)
+    assert set(row) == {name.format(l=layer) for name in quantities.NEURON_HESSIANS for layer in (2, 3)}
+    for layer in (2, 3):
+        norms, ratios = [], []
+        for x in INPUTS:
+            found = []
+            for neuron in net.layers[layer].neurons:
+                H = neuron.pre.hessian(x) @ np.eye(neuron.pre.n_parameters)
+                found.append((np.abs(np.linalg.eigvalsh(H)).max(), np.linalg.norm(neuron.pre.gradient(x))))
+            norms.append(np.median([norm for norm, _ in found]))
+            ratios.append(np.median([norm / slope for norm, slope in found]))
+        for name, expected in zip(quantities.NEURON_HESSIANS, (norms, ratios), strict=True):
+            np.testing.assert_allclose(row[name.format(l=layer)], np.mean(expected), rtol=1e-7)
+
+
+def test_hessians_of_neurons_that_did_not_converge_are_no_number(monkeypatch):
+    from assembly.estimate import Estimate
+    from assembly.neuron import Layer
+
+    monkeypatch.setattr(Layer, "hessian_norms", lambda layer, x, tol: Estimate(np.ones(8), np.ones(8), False, 3))
+    row = measure.measure(requested(*quantities.NEURON_HESSIANS), INPUTS)
+    assert row
+    assert all(math.isnan(value) for value in row.values())
+
+
+def test_layers_with_hessians_of_neurons_are_those_that_read_neurons():
+    tied = measure.build(of_builder("tied", **SMALL["tied"]))
+    assert measure.layers_with_cosines(tied) == [1, 2]  # copies share weights in the first layer too,
+    assert measure.curved_layers(tied) == [2]  # and stay linear in them
+    assert measure.curved_layers(measure.build(of_builder("densenet"))) == [2]
+    assert measure.curved_layers(am.mlp(3, [4])) == []
+
+
+def test_conditions_and_worst_cases_are_those_of_the_diagnostics():
+    from assembly.diagnostics.conditions import principal_shares
+    from assembly.diagnostics.linearity import worst_kernel_change, worst_remainder
+
+    names = ("principal_share", "predicted_hessian_over_gradient_squared", "remainder_worst", "kernel_change_worst")
+    point = requested(*names, hidden=["m", "m"])
+    net, row = measure.build(point), measure.measure(point, INPUTS)
+    assert set(row) == set(names)
+    conditions = [principal_shares(net, x) for x in INPUTS]
+    radius = point.settings.radius
+    expected = {
+        names[0]: np.mean([one.principal_share for one in conditions]),
+        names[1]: np.mean([one.predicted_hessian_over_gradient_squared for one in conditions]),
+        names[2]: np.mean([worst_remainder(net, x, radius) for x in INPUTS]),
+        names[3]: worst_kernel_change(net, INPUTS, radius),
+    }
+    for name in names:
+        np.testing.assert_allclose(row[name], expected[name], rtol=1e-9)
+
+
+def test_the_curvature_in_the_ball_is_bracketed():
+    names = ("hessian_norm", "curvature_in_ball_lower", "curvature_in_ball_upper")
+    point = requested(*names, hidden=["m"])
+    net, row = measure.build(point), measure.measure(point, INPUTS)
+    found = [net.curvature_in_ball(x, point.settings.radius) for x in INPUTS]
+    np.testing.assert_allclose(row[names[1]], np.mean([one.lower for one in found]), rtol=1e-9)
+    np.testing.assert_allclose(row[names[2]], np.mean([one.upper for one in found]), rtol=1e-9)
+    assert row[names[0]] < row[names[1]] < row[names[2]]
+
+
+def test_worst_cases_are_no_less_than_along_the_top_eigenvector():
+    names = ("remainder_worst", "remainder_top_eigenvector", "kernel_change_worst", "kernel_change_top_eigenvector")
+    row = measure.measure(requested(*names), INPUTS)
+    assert row["remainder_worst"] >= row["remainder_top_eigenvector"] * (1.0 - 1e-9)
+    assert row["kernel_change_worst"] >= row["kernel_change_top_eigenvector"] * (1.0 - 1e-9)
+
+
+def test_a_claim_on_what_is_not_asked_for_is_a_mistake():
+    from assembly.errors import ConfigurationError
+    from assembly.study.specification import parse
+
+    text = (
+        'name = "w"\nwidths = [8, 16, 32, 64, 128]\nQUANTITIES\n[data]\nsource = "wine"\n'
+        '[[architectures]]\nlabel = "a"\nhidden = ["m", "m"]\n'
+        '[[claims]]\narchitecture = "a"\nquantity = "remainder_worst"\nprediction = -0.5\nalternative = 0.0\n'
+    )
+    with pytest.raises(ConfigurationError, match="the usual ones: name it under quantities"):
+        parse(text.replace("QUANTITIES", ""))
+    asked = parse(text.replace("QUANTITIES", 'quantities = ["remainder_worst"]'))
+    assert asked.claims[0].quantity == "remainder_worst"

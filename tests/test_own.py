@@ -135,7 +135,7 @@ def test_the_dial(case):
     """||H|| ~ m^-1/2; the initial values are bounded, so no logarithm is in the way. Bands as declared for claim 1."""
     x = np.full(case.n_inputs, 0.7)
     part = case.part(initial=lambda rng: rng.choice([-1.0, 1.0], case.n_parameters) * rng.uniform(0.5, 1.0))
-    widths = [16, 64, 256]
+    widths = [16, 32, 64, 256]
     norms = [[float(am.committee(part, m, seed=s).hessian(x).norm(0.03)) for s in range(4)] for m in widths]
     rate = fit_rate(widths, norms)
     assert rate.lower > -0.6

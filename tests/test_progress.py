@@ -2,6 +2,7 @@ import io
 import signal
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -122,6 +123,21 @@ def test_the_line_is_cleared_when_the_operation_is_interrupted(monkeypatch, cloc
         stop_half_way()
     assert "counting" in stream.getvalue()
     assert screen(stream.getvalue()) == ""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_while_another_display_has_the_terminal_nothing_is_said(monkeypatch, clock, fails):
+    stream = listen(monkeypatch)
+    with suppress(ValueError), progress.silenced(), progress.progress("counting") as shown:
+        clock.now += 60.0
+        shown.tell("half", 0.5)
+        if fails:
+            raise ValueError
+    assert stream.getvalue() == ""
+    with progress.progress("counting") as shown:
+        clock.now += 60.0
+        shown.tell("half", 0.5)
+    assert stream.getvalue() == "counting: half, about 60 s left\n"
 
 
 def test_units_are_counted(monkeypatch, clock):

@@ -89,6 +89,33 @@ def planted_rows(noise=0.03, seed=0):
     return rows
 
 
+def with_conditions(rows, exponent):
+    """The rows, each with a prediction of its ratio from conditions that go like a power of the width."""
+    rng = np.random.default_rng(1)
+    return [
+        row | {"predicted_hessian_over_gradient_squared": 0.3 * row["width"] ** exponent * rng.lognormal(0.0, 0.03)}
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize(("exponent", "answers"), [(-0.48, ["yes", "not decided"]), (0.0, ["not decided", "no"])])
+def test_conditions_and_measurement_give_the_answer(exponent, answers, tmp_path):
+    """Measured: -0.48 in the network, 0.01 in the bottleneck. They must agree with what the conditions lead to."""
+    result = a_result(with_conditions(planted_rows(), exponent))
+    found = findings.transitions(result)
+    assert list(found) == ["network", "bottleneck"]
+    assert [one.answer for one in found.values()] == answers
+    paths = report.write_report(tmp_path, result, "x", now=NOW)
+    for one in found.values():
+        assert one.text in "".join(Page(paths.html.read_text()).text)
+        assert contents.markdown_cell(one.text) in paths.markdown.read_text()
+
+
+def test_without_conditions_nothing_is_said_of_a_transition(tmp_path):
+    assert findings.transitions(a_result()) == {}
+    assert "become linear?" not in report.write_report(tmp_path, a_result(), "x", now=NOW).markdown.read_text()
+
+
 def a_result(rows=None, **changes):
     fields = {
         "specification": SPECIFICATION,
@@ -265,7 +292,7 @@ def test_every_picture_has_a_text_and_a_table(written):
     _, _, paths, html, markdown = written
     page = Page(html)
     svgs = [attributes for tag, attributes, _ in page.tags if tag == "svg"]
-    assert len(svgs) == len(paths.plots) == 2 + 5
+    assert len(svgs) == len(paths.plots) == 2 + 4 + 5
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
     titles = [parents for tag, _, parents in page.tags if tag in ("title", "desc") and parents[-1:] == ("svg",)]
     assert len(titles) == 2 * len(svgs)
@@ -293,6 +320,7 @@ def test_the_order_of_the_page(written):
         "Asked:",
         "Verdicts",
         "What was compared",
+        "Who contributes",
         "The judged quantities against width",
         "Shown, not judged",
         "Local slopes",
@@ -383,7 +411,7 @@ def test_a_column_the_table_does_not_know_is_shown_under_its_own_name(tmp_path):
 
 MANY = """
 name = "many"
-widths = [16, 32, 64]
+widths = [16, 32, 64, 160]
 seeds = 3
 [data]
 source = "digits"
@@ -393,7 +421,7 @@ source = "digits"
         **{f"network-{i}": 'hidden = ["m"]' for i in range(5)},
         "residual": 'builder = "resnet"\nn_blocks = 3',
         "copies": 'builder = "tied"\ncopies_exponent = 0.5',
-        "wide": 'widths = [64, 128, 256]\nhidden = ["m", "2m"]',
+        "wide": 'widths = [32, 64, 128, 320]\nhidden = ["m", "2m"]',
     }.items()
 )
 
@@ -427,7 +455,7 @@ def test_architectures_that_are_no_plain_layers_are_shown_as_text(many):
         assert entry.made_by.text in " ".join(markdown.split())
         assert not (paths.html.parent / "plots" / f"architecture-{label}.svg").exists()
     assert (paths.html.parent / "plots" / "architecture-wide.svg").exists()
-    for text in ("n_blocks = 3", "n_copies = 4, 8, 8 at m = 16, 32, 64", "hidden = [m, 2m]"):
+    for text in ("n_blocks = 3", "n_copies = 4, 8, 8, 16 at m = 16, 32, 64, 160", "hidden = [m, 2m]"):
         assert text in markdown
         assert text in "".join(page.text)
     assert page.problems == []
@@ -452,7 +480,7 @@ def test_more_architectures_than_colours_are_drawn_in_several_pictures(many):
         specification=result.specification.model_copy(
             update={"architectures": (result.specification.architectures[0],)}
         ),
-        rows=result.rows[:9],
+        rows=result.rows[:12],
     )
     report.write_report(paths.html.parent, fewer, "x", now=NOW)
     assert not (paths.html.parent / "plots" / "hessian_norm-2.svg").exists()
@@ -460,11 +488,11 @@ def test_more_architectures_than_colours_are_drawn_in_several_pictures(many):
 
 def test_a_quantity_is_fitted_at_the_widths_where_it_is_measured(many):
     found = by_key(findings.assess(many[0]))
-    assert found["wide", "hessian_norm"].rate.widths == (64, 128, 256)
-    assert "Got 2; add widths" in found["wide", "rms_cosine_layer_2"].reason
-    assert found["residual", "hessian_norm"].rate.n_used == 9
+    assert found["wide", "hessian_norm"].rate.widths == (32, 64, 128, 320)
+    assert "Got 3 (32, 64, 128); add widths" in found["wide", "rms_cosine_layer_2"].reason
+    assert found["residual", "hessian_norm"].rate.n_used == 12
     assert "only" not in found["wide", "hessian_norm"].sentence
-    assert "Networks of width m = 16, 32, 64 (wide: 64, 128, 256); 3 at each" in many[3].replace("\\", "")
+    assert "Networks of width m = 16, 32, 64, 160 (wide: 32, 64, 128, 320); 3 at each" in many[3].replace("\\", "")
 
 
 def test_the_table_of_exponents_holds_every_finding(written):
@@ -497,7 +525,7 @@ def test_the_same_study_gives_the_same_files(written, tmp_path):
     for old, new in zip(paths.plots, again.plots, strict=True):
         assert old.read_bytes() == new.read_bytes()
     assert sorted(os.listdir(folder)) == ["exponents.csv", "plots", "report.html", "report.md"]
-    assert len(os.listdir(folder / "plots")) == 7
+    assert len(os.listdir(folder / "plots")) == 2 + 4 + 5
 
 
 def test_row_order_does_not_change_a_number(written, tmp_path):
@@ -525,12 +553,19 @@ def test_a_failing_write_leaves_the_old_report_whole(tmp_path, monkeypatch):
 
 def test_pictures_of_an_earlier_run_go_and_those_of_others_stay(tmp_path):
     (tmp_path / "plots").mkdir()
-    for name in ("q_infinity.svg", "architecture-old.svg", "mine.svg", "notes.txt"):
+    for name in (
+        "q_infinity.svg",
+        "architecture-old.svg",
+        "shares-old.svg",
+        "cosines-old.svg",
+        "mine.svg",
+        "notes.txt",
+    ):
         (tmp_path / "plots" / name).write_text("x")
     report.write_report(tmp_path, a_result(), "x")
     left = set(os.listdir(tmp_path / "plots"))
     assert {"mine.svg", "notes.txt", "hessian_norm.svg"} <= left
-    assert not {"q_infinity.svg", "architecture-old.svg"} & left
+    assert not {"q_infinity.svg", "architecture-old.svg", "shares-old.svg", "cosines-old.svg"} & left
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

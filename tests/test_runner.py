@@ -47,16 +47,16 @@ def test_a_study_returns_and_writes_every_point(small, tmp_path):
     result = run_study(small, tmp_path / "out", 1, function=study_points.measure)
     assert (len(result.rows), result.n_computed, result.n_reused, result.failures) == (N_POINTS, N_POINTS, 0, [])
     widths, replicates = result.values("bottleneck", "q_infinity")
-    assert widths == [8, 16, 32]
-    assert [len(values) for values in replicates] == [4, 4, 4]
+    assert widths == [8, 16, 32, 80]
+    assert [len(values) for values in replicates] == [4, 4, 4, 4]
     assert math.isnan(replicates[0][1])
     assert sorted(os.listdir(tmp_path / "out")) == [".lock", "results.csv", "results.sqlite", "study.toml"]
     assert load(tmp_path / "out" / "study.toml") == small
     lines = (tmp_path / "out" / "results.csv").read_text().splitlines()
     assert len(lines) == N_POINTS + 1
     assert lines[1].startswith("network,8,0,")
-    assert lines[-1].startswith("bottleneck,32,3,")
-    assert [line.split(",")[0] for line in lines[1:]] == ["network"] * 12 + ["bottleneck"] * 12
+    assert lines[-1].startswith("bottleneck,80,3,")
+    assert [line.split(",")[0] for line in lines[1:]] == ["network"] * 16 + ["bottleneck"] * 16
 
 
 def test_a_second_run_recomputes_nothing_and_returns_the_same(small, tmp_path, log):
@@ -72,7 +72,7 @@ def test_a_second_run_recomputes_nothing_and_returns_the_same(small, tmp_path, l
 def test_a_longer_study_computes_only_what_is_new(small, tmp_path, log):
     run_study(override(small, seeds=3), tmp_path / "out", 1, function=study_points.measure)
     result = run_study(small, tmp_path / "out", 1, function=study_points.measure)
-    assert (result.n_reused, result.n_computed) == (18, 6)
+    assert (result.n_reused, result.n_computed) == (24, 8)
     assert len(set(log())) == len(log()) == N_POINTS
     run_study(small, tmp_path / "fresh", 1, function=study_points.measure)
     assert (tmp_path / "out/results.csv").read_bytes() == (tmp_path / "fresh/results.csv").read_bytes()
@@ -91,11 +91,11 @@ def test_another_version_of_the_package_computes_afresh(small, tmp_path, monkeyp
 
 def test_failures_are_reported_and_tried_again(small, tmp_path):
     result = run_study(small, tmp_path / "out", 1, function=study_points.fails)
-    assert (len(result.failures), len(result.rows), result.n_computed) == (6, 18, 18)
+    assert (len(result.failures), len(result.rows), result.n_computed) == (8, 24, 24)
     point, reason = result.failures[0]
     assert (point.seed, reason) == (1, "The 'seed' argument must not be 1. Got 1.")
     again = run_study(small, tmp_path / "out", 1, function=study_points.measure)
-    assert (again.failures, again.n_reused, again.n_computed) == ([], 18, 6)
+    assert (again.failures, again.n_reused, again.n_computed) == ([], 24, 8)
 
 
 def test_notes_tell_of_few_seeds_and_of_warnings_also_after_resuming(small, tmp_path):
@@ -122,7 +122,7 @@ def test_progress_counts_up_and_estimates(small, tmp_path):
 
 def test_the_estimate_grows_with_the_weights_left(small):
     points = design.points(small, table())
-    seconds = {point.key: 1.0 for point in points if point.width < 32}
+    seconds = {point.key: 1.0 for point in points if point.width < 80}
     seen = []
     clock = runner._Clock(points, seconds, 2, time.perf_counter(), seen.append)
     clock.begin(is_compiled=True)
@@ -159,7 +159,7 @@ def test_changed_data_are_refused(small, tmp_path):
 
 
 def test_memory_is_forecast_from_the_weights_and_refused_in_bytes(small):
-    points = design.points(override(small, widths=[8, 16, 8192]), table())
+    points = design.points(override(small, widths=[8, 16, 32, 8192]), table())
     n_weights = 6 * 8192 + 8192**2 + 8192
     vectors = runner.VECTORS * 2 * (6 + 2 * 8192 + 1)
     need = 8 * (9 * n_weights + vectors) + runner.BYTES_PER_WORKER  # no Gram matrices: the layers are too large
@@ -178,7 +178,7 @@ def test_memory_is_forecast_from_the_weights_and_refused_in_bytes(small):
 
 def test_memory_is_forecast_for_what_is_measured(small):
     """Moving a network along a direction takes copies of it, cosines take Gram matrices; neither if not asked for."""
-    one = design.points(override(small, widths=[8, 16, 512]), table())[-2]
+    one = design.points(override(small, widths=[8, 16, 32, 512]), table())[-2]
 
     def needed(*quantities):
         settings = dataclasses.replace(one.settings, quantities=quantities)
@@ -200,14 +200,15 @@ def test_the_estimate_of_the_time_counts_edges_not_weights(small):
     sizes = {one.width: runner.size_of(one) for one in points}
     assert sizes[32].n_edges > 5 * sizes[32].n_weights
     clock = runner._Clock(points, {}, 1, 0.0, None)
-    ratio = clock._expected(points[-1], {("network", 8): 1.0})
-    assert ratio == pytest.approx((sizes[32].n_edges + runner._OVERHEAD) / (sizes[8].n_edges + runner._OVERHEAD))
+    family = runner._family(points[-1])
+    ratio = clock._expected(family, points[-1].width, {family: {8: 1.0}}, 1.0)
+    assert ratio == pytest.approx((sizes[80].n_edges + runner._OVERHEAD) / (sizes[8].n_edges + runner._OVERHEAD))
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ('builder = "tied"\ncopies_exponent = 0.5\nwidths = [16, 32, 100]', "cannot be built at width 100"),
+        ('builder = "tied"\ncopies_exponent = 0.5\nwidths = [8, 16, 32, 100]', "cannot be built at width 100"),
         ('builder = "few_active"\nn_active = 9', "cannot be built at width 8"),
         ('output_activation = "softmax"', "'network' cannot be built at width 8. The 'n_outputs' argument must be at"),
         ('builder = "random_dag"\nlayer_width = 4', "cannot be built at width 8"),
@@ -257,7 +258,7 @@ def test_claims_on_layers_are_held_against_a_network(tmp_path, builder, quantity
 
 def test_a_study_too_large_for_any_machine_is_refused_politely(small, tmp_path):
     with pytest.raises(ResourceError, match="bytes"):
-        run_study(override(small, widths=[8, 16, 10**9]), tmp_path / "out", 1, function=study_points.measure)
+        run_study(override(small, widths=[8, 16, 32, 10**9]), tmp_path / "out", 1, function=study_points.measure)
     result = run_study(small, tmp_path / "out", 1, function=study_points.measure)  # the folder is as good as before
     assert len(result.rows) == N_POINTS
 
@@ -318,7 +319,7 @@ def test_killed_at_random_moments_then_resumed_equals_an_uninterrupted_run(tmp_p
     process = start("measure", "run", toml, folder, 2, folder=tmp_path, STUDY_LOG=log)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert output == f"{len(before)} {48 - len(before)} 0\n"
+    assert output == f"{len(before)} {64 - len(before)} 0\n"
     assert not before & set(log.read_text().split())
     assert (folder / "results.csv").read_bytes() == (uninterrupted / "results.csv").read_bytes()
 

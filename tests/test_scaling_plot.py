@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 
 from assembly.diagnostics.verdict import Claim
 from assembly.errors import ArgumentError, ShapeError
@@ -44,6 +45,10 @@ def lines_of(axes):
     return [(line.get_xdata(), line.get_ydata(), line) for line in axes.get_lines() if len(line.get_xdata())]
 
 
+def areas_of(axes):
+    return [*axes.patches, *(one for one in axes.collections if isinstance(one, PolyCollection))]
+
+
 def slope_of(x, y):
     return np.polyfit(np.log(np.asarray(x, float)), np.log(np.asarray(y, float)), 1)[0]
 
@@ -66,6 +71,18 @@ def test_dots_medians_line_and_reference_stand_where_the_numbers_say():
     assert list(medians[1]) == pytest.approx([np.median(row) for row in series.replicates])
     local = next(y for _, y, line in lines_of(below) if line.get_markersize() == 4.2)
     assert list(local) == series.fit.local_slopes
+    fitted, reference = (
+        next((x, y) for x, y, line in lines_of(below) if line.get_color() == tone and line.get_marker() == "None")
+        for tone in (style.colour(0), style.INK)
+    )
+    assert (list(fitted[0]), list(fitted[1])) == ([32, 256], [series.fit.exponent] * 2)
+    assert list(reference[1]) == [series.claim.prediction] * 2
+    band, interval = sorted(
+        (patch.get_window_extent().transformed(below.transData.inverted()).intervaly for patch in areas_of(below)),
+        key=lambda ends: ends[0] - ends[1],
+    )
+    assert list(band) == pytest.approx([-0.6, -0.4])
+    assert list(interval) == pytest.approx([series.fit.lower, series.fit.upper])
 
 
 def test_two_architectures_differ_in_colour_marker_and_line():
@@ -108,7 +125,7 @@ def test_the_description_holds_the_numbers():
     text = describe_scaling([a_series()], name="||H||")
     assert "from 32" not in text
     assert "at width 32" in text
-    assert "fitted exponent -0.50 [-0.52, -0.48], predicted -1/2." in text
+    assert "fitted exponent -0.50 [-0.52, -0.48], predicted -1/2. From width to width -0.50, -0.50, -0.50." in text
 
 
 def test_what_cannot_be_drawn_is_refused():

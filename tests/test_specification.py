@@ -12,7 +12,7 @@ from assembly.study.specification import dump, load, named_studies, override, pa
 
 SMALLEST = """
 name = "small"
-widths = [8, 16, 32]
+widths = [8, 16, 32, 80]
 [data]
 source = "wine"
 [[architectures]]
@@ -75,20 +75,26 @@ def test_every_named_study_loads_and_has_a_title():
             "my.toml: the 'architectures[0].qqq' key is unknown. The keys here are label, builder, widths,",
         ),
         (
-            "[8, 16, 32]",
+            "[8, 16, 32, 80]",
             '[8, "a", 32]',
-            "my.toml: the 'widths' key must be a list of 3 or more different whole numbers",
+            "my.toml: the 'widths' key must be a list of 4 or more different whole numbers",
         ),
-        ("[8, 16, 32]", "[8, 16, 0]", "Got [8, 16, 0]."),
-        ("[8, 16, 32]", "[8, 16.5, 32]", "Got [8, 16.5, 32]."),
-        ("[8, 16, 32]", "[8, 16]", "Got [8, 16]."),
+        ("[8, 16, 32, 80]", "[8, 16, 32, 0]", "Got [8, 16, 32, 0]."),
+        ("[8, 16, 32, 80]", "[8, 16.5, 32, 80]", "Got [8, 16.5, 32, 80]."),
+        ("[8, 16, 32, 80]", "[8, 16, 80]", "Got [8, 16, 80]."),
         (
-            "[8, 16, 32]",
-            "[8, 32, 16]",
-            "my.toml: the 'widths' key must be ascending, each width once. Got [8, 32, 16].",
+            "[8, 16, 32, 80]",
+            "[8, 32, 16, 80]",
+            "my.toml: the 'widths' key must be ascending, each width once. Got [8, 32, 16, 80].",
         ),
-        ("[8, 16, 32]", "[8, 8, 16]", "must be ascending, each width once"),
-        ("[8, 16, 32]", "8", "Got 8."),
+        (
+            "[8, 16, 32, 80]",
+            "[8, 16, 32, 64]",
+            "my.toml: the 'widths' key must span a decade, the widest at least 10 times the narrowest. "
+            "Got [8, 16, 32, 64], a factor of 8.",
+        ),
+        ("[8, 16, 32, 80]", "[8, 8, 16, 80]", "must be ascending, each width once"),
+        ("[8, 16, 32, 80]", "8", "Got 8."),
         ('"wine"', '"whine"', "Got 'whine'. Did you mean 'wine'?"),
         ('"wine"', '"my.pickle"', "or the path of a .csv, .npy, .npz file. Got 'my.pickle'."),
         ('"wine"', "3", "the 'data.source' key must be one of digits"),
@@ -187,8 +193,9 @@ def with_builder(*keys):
         (['builder = "mean_field"', "gamma = 1.0"], "it is taken by mlp, bottleneck, committee."),
         (['output_activation = "softmx"'], "Got 'softmx'. Did you mean 'softmax'?"),
         (['activation = "softmax"'], "the 'architectures[0].activation' key must be one of identity,"),
-        (["widths = [8, 16]"], "the 'architectures[0].widths' key must be a list of 3 or more different whole numbers"),
-        (["widths = [8, 32, 16]"], "the 'architectures[0].widths' key must be ascending, each width once."),
+        (["widths = [8, 16, 80]"], "the 'architectures[0].widths' key must be a list of 4 or more different whole"),
+        (["widths = [8, 16, 32, 79]"], "the 'architectures[0].widths' key must span a decade"),
+        (["widths = [8, 32, 16, 80]"], "the 'architectures[0].widths' key must be ascending, each width once."),
     ],
 )
 def test_every_mistake_in_the_keys_of_a_builder_gives_one_line(keys, line):
@@ -246,15 +253,15 @@ def test_quantities_are_names_of_the_table_and_hold_what_is_claimed():
 
 
 def test_widths_of_an_architecture_are_its_own_until_others_are_asked_for():
-    study = parse(with_builder("widths = [16, 64, 256]", 'hidden = ["m"]') + "\n[quick]\nwidths = [4, 8, 16]\n")
+    study = parse(with_builder("widths = [16, 32, 64, 256]", 'hidden = ["m"]') + "\n[quick]\nwidths = [4, 8, 16, 40]\n")
     (entry,) = study.architectures
-    assert (study.widths_of(entry), study.all_widths) == ((16, 64, 256), (16, 64, 256))
+    assert (study.widths_of(entry), study.all_widths) == ((16, 32, 64, 256), (16, 32, 64, 256))
     assert parse(dump(study)) == study
     for quick in (False, True):
-        changed = override(study, widths=[3, 4, 5], quick=quick)
-        assert changed.widths_of(changed.architectures[0]) == changed.widths == (3, 4, 5)
+        changed = override(study, widths=[3, 4, 5, 30], quick=quick)
+        assert changed.widths_of(changed.architectures[0]) == changed.widths == (3, 4, 5, 30)
     changed = override(study, quick=True)
-    assert (changed.widths, changed.widths_of(changed.architectures[0])) == ((4, 8, 16), (16, 64, 256))
+    assert (changed.widths, changed.widths_of(changed.architectures[0])) == ((4, 8, 16, 40), (16, 32, 64, 256))
 
 
 def test_the_shape_of_the_inputs_is_one_or_two_numbers():
@@ -315,7 +322,10 @@ def test_claims_must_be_about_something_measured(old, new, line):
 
 def test_all_mistakes_are_reported_at_once():
     text = (
-        SMALLEST.replace("name", "nmae").replace("[8, 16, 32]", "3").replace("wine", "whine").replace("label", "lable")
+        SMALLEST.replace("name", "nmae")
+        .replace("[8, 16, 32, 80]", "3")
+        .replace("wine", "whine")
+        .replace("label", "lable")
     )
     found = lines(text + '\n[[architectures]]\nlabel = "x"\nhidden = ["m"]\nactivation = 7\n')
     for key in ("nmae", "name", "widths", "data.source", "architectures[0].lable", "architectures[1].activation"):
@@ -377,16 +387,16 @@ def test_dump_keeps_every_value_exactly(values):
 
 
 def test_overrides_replace_and_are_checked():
-    study = override(load("digits"), widths=[64, 8, 16], seeds=3, activation="relu", quick=True)
-    assert (study.widths, study.seeds, study.data.n_measured) == ((8, 16, 64), 3, 2)
+    study = override(load("digits"), widths=[80, 8, 16, 64], seeds=3, activation="relu", quick=True)
+    assert (study.widths, study.seeds, study.data.n_measured) == ((8, 16, 64, 80), 3, 2)
     assert {entry.activation for entry in study.architectures} == {"relu"}
     assert study.quick is None
     with pytest.raises(UnknownNameError, match="Did you mean 'relu'"):
         override(load("digits"), activation="relo")
     with pytest.raises(ConfigurationError, match="each width once"):
-        override(load("digits"), widths=[8, 8, 16])
+        override(load("digits"), widths=[8, 8, 16, 80])
     with pytest.raises(ConfigurationError, match="widths"):
-        override(load("digits"), widths=[0, 8, 16])
+        override(load("digits"), widths=[0, 8, 16, 80])
     with pytest.raises(ArgumentError, match=r"needs a \[quick\] table"):
         override(parse(SMALLEST), quick=True)
 

@@ -211,7 +211,7 @@ def test_other_data_under_the_same_name_are_refused(tmp_path):
 
 def test_more_widths_seeds_and_architectures_build_on_what_is_there(tmp_path):
     fill(tmp_path)
-    longer = override(SMALL, widths=[8, 16, 32, 64], seeds=9)
+    longer = override(SMALL, widths=[8, 16, 32, 64, 80], seeds=9)
     with open_store(tmp_path, longer) as results:
         assert len(results.rows(design.points(longer, table()))) == 10
     more = parse(STUDY + '\n[[architectures]]\nlabel = "third"\nhidden = ["m"]\n')
@@ -219,7 +219,7 @@ def test_more_widths_seeds_and_architectures_build_on_what_is_there(tmp_path):
         assert len(results.rows(design.points(more, table()))) == 10
     with pytest.raises(ResultsError, match="architecture 'third'"):
         open_store(tmp_path, parse(STUDY + '\n[[architectures]]\nlabel = "third"\nhidden = ["m", "m"]\n'))
-    own = parse(STUDY.replace('label = "network"', 'label = "network"\nwidths = [8, 16, 64]'))
+    own = parse(STUDY.replace('label = "network"', 'label = "network"\nwidths = [8, 16, 64, 80]'))
     with open_store(tmp_path, own) as results:
         assert len(results.rows(design.points(own, table()))) == 10
 

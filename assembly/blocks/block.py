@@ -3,7 +3,8 @@
 * `push` adds the forward sum `c_v sum_u w_uv a_u` to the targets,
 * `pull` adds the backward sum `sum_v c_v w_uv b_v` to the sources,
 * `scatter` makes weights from nodes, `c_v (s_v a_u + t_u b_v)`, summed over the edges that share one,
-* `gram` applies `Z Z^T` without touching a weight.
+* `gram` applies `Z Z^T` without touching a weight,
+* `multiply` and `multiply_transposed` are push and pull of many node vectors at once, the columns of a matrix.
 
 With the direction `dw` in place of the weights, `push` of the activations and `pull` of the adjoints are `Z`.
 Inputs and the constant have no coordinates in node space: blocks from them read no t and add no q there.
@@ -101,6 +102,17 @@ class Block(ABC):
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
         """Return ``c_v sum_u w_uv columns_u`` of a matrix over the sources, shape (n_target, n_columns)."""
 
+    @abstractmethod
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """Return ``sum_v c_v w_uv columns_v`` of a matrix over the targets, shape (n_source, n_columns)."""
+
+    def rows(self, weights: Vector, targets: slice) -> Vector:
+        """Return ``c_v w_uv`` of some targets v, given by their positions, shape (n_chosen, n_source)."""
+        numbers = np.arange(self.n_target)[targets]
+        chosen = np.zeros((self.n_target, len(numbers)), self.factor.dtype)
+        chosen[numbers, np.arange(len(numbers))] = 1.0
+        return self.multiply_transposed(weights, chosen).T
+
     def local(self, weights: Vector, a: Vector, b: Vector) -> Local:
         """Return the part of the Hessian on coordinates that are the weights of this block."""
         return Local(self, weights, a, b)
@@ -112,6 +124,16 @@ class NodeBlock(Block):
     @abstractmethod
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """Return the function (s, t, p, q) that adds this block's part of ``Z Z^T (s, t)`` to (p, q)."""
+
+    def gram_rows(self, a: Vector, b: Vector) -> GramPart:
+        """Return the same for matrices of node vectors, a row of (s, t, p, q) for every row of b."""
+        parts = [self.gram(a, row) for row in b]
+
+        def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
+            for part, *row in zip(parts, s, t, p, q, strict=True):
+                part(*row)
+
+        return apply
 
     @abstractmethod
     def products(self, a: Vector, c: Vector) -> Vector:

@@ -129,6 +129,16 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
         product: Vector = self.factor[:, None] * np.concatenate(found, axis=1)
         return product
 
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """See `Block.multiply_transposed`."""
+        scaled = (self.factor[:, None] * columns).reshape(self.n_channels, self.windows.n_windows, -1)
+        out = np.zeros((int(self.source.stop - self.source.start), columns.shape[1]), self.factor.dtype)
+        for i in range(0, columns.shape[1], COLUMNS):
+            self.windows.add_patches(
+                np.tensordot(weights.T, scaled[:, :, i : i + COLUMNS], axes=1), out[:, i : i + COLUMNS]
+            )
+        return out
+
     def carried(self, direction: Vector) -> Vector:
         """See `SharedBlock.carried`."""
         inside = (self.windows.pixels != OUTSIDE).astype(direction.dtype)

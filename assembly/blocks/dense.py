@@ -54,6 +54,21 @@ class DenseBlock(NodeBlock):
 
         return apply
 
+    def gram_rows(self, a: Vector, b: Vector) -> GramPart:
+        """See `NodeBlock.gram_rows`."""
+        source, target, squared = self.source, self.target, self.factor.astype(a.dtype) ** 2
+        a = a[source]
+        weighted_b, aa = squared * b[:, target], a @ a
+        bb = np.einsum("kv,kv->k", weighted_b, b[:, target])[:, None]
+
+        def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
+            p[:, target] += (squared * aa) * s[:, target]
+            if not self.from_given:
+                p[:, target] += (t[:, source] @ a)[:, None] * weighted_b
+                q[:, source] += np.einsum("kv,kv->k", weighted_b, s[:, target])[:, None] * a + bb * t[:, source]
+
+        return apply
+
     def products(self, a: Vector, c: Vector) -> Vector:
         """See `NodeBlock.products`."""
         return np.full(self.n_target, a[self.source] @ c[self.source])
@@ -69,8 +84,18 @@ class DenseBlock(NodeBlock):
 
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
         """See `Block.multiply`."""
-        product: Vector = self.factor[:, None] * (weights @ columns)
+        product: Vector = self.factor[:, None] * (columns.T @ weights.T).T
         return product
+
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """See `Block.multiply_transposed`."""
+        product: Vector = ((self.factor * columns.T) @ weights).T
+        return product
+
+    def rows(self, weights: Vector, targets: slice) -> Vector:
+        """See `Block.rows`."""
+        rows: Vector = self.factor[targets, None] * weights[targets]
+        return rows
 
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
         """See `NodeBlock.kernel`; two matrix products of node vectors."""

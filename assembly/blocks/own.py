@@ -46,6 +46,10 @@ class OwnBlock(SharedBlock):
         """Inputs have no gradient: nothing comes through."""
         return np.zeros((self.n_target, columns.shape[1]), dtype=self.factor.dtype)
 
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """Inputs have no adjoint: nothing comes through."""
+        return np.zeros((int(self.source.stop - self.source.start), columns.shape[1]), dtype=self.factor.dtype)
+
     def carried(self, direction: Vector) -> Vector:
         """See `SharedBlock.carried`."""
         carried: Vector = np.sum(direction.reshape(self.shape) ** 2, axis=1)

@@ -77,10 +77,18 @@ class SparseBlock(NodeBlock):
 
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
         """See `Block.multiply`."""
-        shape = (self.n_target, self.source.stop - self.source.start)
-        matrix = csr_array((weights, self.indices, self.indptr), shape=shape)
-        product: Vector = self.factor[:, None] * (matrix @ columns)
+        product: Vector = self.factor[:, None] * (self._matrix(weights) @ columns)
         return product
+
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """See `Block.multiply_transposed`."""
+        product: Vector = self._matrix(weights).T @ (self.factor[:, None] * columns)
+        return product
+
+    def rows(self, weights: Vector, targets: slice) -> Vector:
+        """See `Block.rows`."""
+        rows: Vector = self.factor[targets, None] * self._matrix(weights)[targets].toarray()
+        return rows
 
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
         """See `NodeBlock.kernel`; one pass over the structure per pair of rows."""
@@ -90,3 +98,7 @@ class SparseBlock(NodeBlock):
             for j in range(len(c)):
                 out[i, j] = (scaled[i] * d[j, self.target]) @ self.products(a[i], c[j])
         return out
+
+    def _matrix(self, weights: Vector) -> csr_array:
+        shape = (self.n_target, self.source.stop - self.source.start)
+        return csr_array((weights, self.indices, self.indptr), shape=shape)

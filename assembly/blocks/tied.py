@@ -52,9 +52,12 @@ class TiedBlock(SharedBlock):
 
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
         """See `Block.multiply`."""
-        shape = (self.n_target, self.source.stop - self.source.start)
-        matrix = csr_array((weights[self.number], self.indices, self.indptr), shape=shape)
-        product: Vector = self.factor[:, None] * (matrix @ columns)
+        product: Vector = self.factor[:, None] * (self._matrix(weights) @ columns)
+        return product
+
+    def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
+        """See `Block.multiply_transposed`."""
+        product: Vector = self._matrix(weights).T @ (self.factor[:, None] * columns)
         return product
 
     def carried(self, direction: Vector) -> Vector:
@@ -62,6 +65,10 @@ class TiedBlock(SharedBlock):
         out = np.zeros(self.n_target, dtype=direction.dtype)
         tied.carried(self.indptr, self.number, direction**2 / np.maximum(self.users, 1), out)
         return out
+
+    def _matrix(self, weights: Vector) -> csr_array:
+        shape = (self.n_target, self.source.stop - self.source.start)
+        return csr_array((weights[self.number], self.indices, self.indptr), shape=shape)
 
     def _derivatives(self, a: Vector) -> csr_array:
         """dz_v/dw over the weights of this block, repeated entries being summed."""

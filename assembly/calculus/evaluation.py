@@ -68,7 +68,7 @@ class Evaluation:
     def adjoints(self, output: int) -> Adjoints:
         """Return the derivatives of one output; one pass over the weights per sample, the first time."""
         if output not in self._adjoints:
-            self._warn_at_kinks()
+            self.warn_at_kinks()
             self._adjoints[output] = backward(self, int(self.program.outputs[output]))
         return self._adjoints[output]
 
@@ -85,7 +85,8 @@ class Evaluation:
         changed: NDArray[Any] = self.first[:, segment.nodes] * values
         return changed
 
-    def _warn_at_kinks(self) -> None:
+    def warn_at_kinks(self) -> None:
+        """Warn if a ReLU neuron sits exactly at its kink."""
         at_kink = (self.program.codes == activation.RELU) & (self.pre == 0.0)
         if at_kink.any():
             warnings.warn(

@@ -71,8 +71,8 @@ class NodeSpaceHessian:
         self.second = evaluation.second[row]
         self.dtype = self.program.dtype
         self.size = self.program.n_coordinates
-        _check_resolution("The derivatives of the output", self.b)
-        _check_resolution("The activations", self.a)
+        check_resolution("The derivatives of the output", self.b)
+        check_resolution("The activations", self.a)
         self._bind()
 
     def _bind(self) -> None:
@@ -212,7 +212,7 @@ class NodeSpaceHessian:
         return bent
 
 
-def _check_resolution(what: str, values: Vector) -> None:
+def check_resolution(what: str, values: Vector) -> None:
     """Refuse values whose squares, which N holds, under- or overflow: a norm would be wrong and look converged."""
     limits = np.finfo(values.dtype)
     largest = np.abs(values).max()

@@ -10,6 +10,8 @@ Neuron i with in-edges of squared value :math:`\alpha_i = \sum_u c_i^2 a_u^2` an
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,13 +39,19 @@ def eigenvalues(hessian: NodeSpaceHessian) -> tuple[NDArray[np.float64], NDArray
     alpha, beta = (norm.astype(np.float64) for norm in hessian.squared_norms())
     diagonal = hessian.curvature * alpha
     coupling = np.abs(hessian.first.astype(np.float64)) * np.sqrt(alpha) * np.sqrt(beta)
-    large = 0.5 * (diagonal + np.copysign(np.hypot(diagonal, 2.0 * coupling), diagonal))
+    large = larger(diagonal, coupling)
     ratio = np.divide(coupling, large, out=np.zeros_like(large), where=large != 0.0)
     small = -coupling * ratio  # the product of the two is -coupling^2
     values = np.concatenate([large, small])
     nodes = np.tile(np.arange(hessian.program.n_nodes), 2)
     order = np.argsort(-np.abs(values), kind="stable")
     return values[order], nodes[order]
+
+
+def larger(diagonal: NDArray[Any], coupling: NDArray[Any]) -> NDArray[Any]:
+    """Return the eigenvalue of larger magnitude of ``[[diagonal, coupling], [coupling, 0]]``, entry by entry."""
+    found: NDArray[Any] = 0.5 * (diagonal + np.copysign(np.hypot(diagonal, 2.0 * coupling), diagonal))
+    return found
 
 
 def coordinates(hessian: NodeSpaceHessian, value: float, node: int) -> Vector:

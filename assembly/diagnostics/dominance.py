@@ -1,47 +1,90 @@
-r"""Does a sub-model dominate? Largest share and effective number of the neurons of every layer, and Q_inf.
+r"""Does a sub-model dominate? Shares of the neurons of every layer, of the parents of every neuron, and Q_inf.
 
 .. math:: Q_\infty = \max_l \max_i |\partial f/\partial a^{(l)}_i|
 
-is the quantity in the theorems (Liu, Zhu, Belkin, arXiv 2010.01092); the shares say which neuron it is.
+is the quantity in the theorems (Liu, Zhu, Belkin, arXiv 2010.01092); the shares, whose formulas stand in
+`assembly.calculus.shares` and `assembly.calculus.parents`, say which neuron it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from assembly.calculus.node_space import NodeSpaceHessian
-from assembly.calculus.shares import contributions, effective_number, shares
+from assembly.calculus.parents import ParentShares, child_contributions, parent_shares
+from assembly.calculus.shares import contributions, curvature_contributions, effective_number, shares
+from assembly.graph.connections import Convolution
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares of the parts of one whole: not negative, of sum 1; NaN where no part contributes.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_parts,), float64
+    """
+
+    values: NDArray[np.float64]
+
+    @property
+    def largest(self) -> float:
+        """The largest share."""
+        return float(self.values.max())
+
+    @property
+    def who(self) -> int:
+        """The part that has it, the first of several."""
+        return int(np.argmax(self.values))
+
+    @property
+    def effective_number(self) -> float:
+        """1 / sum of squared shares, from 1 to n_parts."""
+        return effective_number(self.values)
+
+
+@dataclass(frozen=True, eq=False)
 class LayerDominance:
-    """Gradient shares of the neurons of one hidden layer in one output at one input.
+    """Shares of the neurons of one hidden layer in one output, averaged over the inputs.
 
     Attributes
     ----------
     layer : int
-    largest_share : float
-        In (0, 1]; NaN where no neuron of the layer has a trainable in-edge with a gradient.
-    neuron : int
-        Who has it.
-    effective_number : float
-        1 / sum of squared shares, in [1, size].
+    size : int
+        Neurons of the layer.
+    shares : mapping of str to Shares
+        By kind: "value", "gradient", "adjoint", and "curvature" if eigenvectors were given; an output that stands in
+        the layer has the share 0.
     """
 
     layer: int
-    largest_share: float
-    neuron: int
-    effective_number: float
+    size: int
+    shares: Mapping[str, Shares]
+
+    @property
+    def largest_share(self) -> float:
+        """Largest gradient share, in (0, 1]; NaN where no neuron has a trainable in-edge with a gradient."""
+        return self.shares["gradient"].largest
+
+    @property
+    def neuron(self) -> int:
+        """Who has the largest gradient share."""
+        return self.shares["gradient"].who
+
+    @property
+    def effective_number(self) -> float:
+        """Effective number of neurons by gradient shares, in [1, size]."""
+        return self.shares["gradient"].effective_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dominance:
     """Dominance in every hidden layer, first to last, and the largest adjoint.
 
@@ -49,30 +92,46 @@ class Dominance:
     ----------
     layers : tuple of LayerDominance
     q_infinity : float
-        Largest magnitude of an adjoint over all hidden neurons.
+        Largest magnitude of an adjoint over all hidden neurons, averaged over the inputs.
     """
 
     layers: tuple[LayerDominance, ...]
     q_infinity: float
 
 
-def dominance(net: Assembly, x: ArrayLike, output: int = 0) -> Dominance:
-    """Return the dominance in every hidden layer of a network at one input.
+def dominance(
+    net: Assembly, X: ArrayLike, output: int = 0, eigenvectors: Sequence[NDArray[Any]] | None = None
+) -> Dominance:
+    r"""Return the dominance in every hidden layer of a network.
+
+    The share of neuron i of layer l is the mean over the inputs of its share at each,
+
+    .. math:: s_i = \frac{1}{n} \sum_x \frac{c_i(x)}{\sum_{j \in l} c_j(x)}
+
+    so that every input counts the same; largest share and effective number are those of the averaged shares. Inputs at
+    which no neuron of the layer contributes are left out.
 
     Parameters
     ----------
     net : Assembly
-    x : array_like of shape (n_inputs,)
+    X : array_like of shape (n, n_inputs) or (n_inputs,)
     output : int
+    eigenvectors : sequence of ndarray, optional
+        One per input: the node coordinates of the top eigenvector, as of ``net.hessian(x).top_pair()``, for the
+        curvature shares.
+
+    Returns
+    -------
+    Dominance
 
     Raises
     ------
     ShapeError, NonFiniteError, ArgumentError
-        If `x` is not one finite sample or there is no such output.
+        If `X` is no finite batch or there is no such output.
 
     Notes
     -----
-    Cost: two passes over the weights.
+    Cost: three passes over the weights per input; memory a few node vectors per input.
 
     Examples
     --------
@@ -81,17 +140,202 @@ def dominance(net: Assembly, x: ArrayLike, output: int = 0) -> Dominance:
     >>> dominance(net, [1.0, -1.0, 0.5]).layers[1].largest_share
     1.0
     """
-    space: NodeSpaceHessian = net.hessian(x, output).node_space
-    abar = net.evaluate(x, "x").adjoints(output).post[0]
-    gradient = contributions(space, abar)["gradient"]
-    found = []
-    largest_adjoint = 0.0
-    for layer in net.layers[1:-1]:
-        nodes = np.setdiff1d(layer.nodes, space.program.outputs)  # an output may stand in the midst of the graph
-        if len(nodes) == 0:
-            continue
-        share = shares(gradient[nodes])
-        neuron = int(np.searchsorted(layer.nodes, nodes[np.argmax(share)]))
-        found.append(LayerDominance(layer.index, float(share.max()), neuron, effective_number(share)))
-        largest_adjoint = max(largest_adjoint, float(np.abs(abar[nodes]).max()))
-    return Dominance(tuple(found), largest_adjoint)
+    evaluation = net.evaluate(X)
+    program = evaluation.program
+    found: dict[str, list[NDArray[Any]]] = {}
+    for row, x in enumerate(evaluation.post[:, program.inputs]):
+        space = net.hessian(x, output).node_space
+        parts = contributions(space, space.abar)
+        if eigenvectors is not None:
+            parts["curvature"] = curvature_contributions(space, eigenvectors[row])
+        for kind, contribution in parts.items():
+            contribution[program.outputs] = 0.0  # an output may stand in the midst of the graph
+            found.setdefault(kind, []).append(contribution)
+    layers = [layer for layer in net.layers[1:-1] if not np.isin(layer.nodes, program.outputs).all()]
+    hidden = np.concatenate([np.zeros(0, dtype=np.int64), *(layer.nodes for layer in layers)])
+    largest = [np.sqrt(one[hidden].max(initial=0.0)) for one in found["adjoint"]]
+    averaged = (
+        {kind: _averaged([one[layer.nodes] for one in rows]) for kind, rows in found.items()} for layer in layers
+    )
+    return Dominance(
+        tuple(
+            LayerDominance(layer.index, layer.size, by_kind) for layer, by_kind in zip(layers, averaged, strict=True)
+        ),
+        float(np.mean(largest)),
+    )
+
+
+def _averaged(rows: list[NDArray[Any]]) -> Shares:
+    normalised = [shares(row.astype(np.float64)) for row in rows if row.any()]
+    return Shares(np.mean(normalised, axis=0) if normalised else shares(np.zeros(len(rows[0]))))
+
+
+@dataclass(frozen=True)
+class ParentDominance:
+    """The neurons of one layer over their parents, by one kind of share.
+
+    Attributes
+    ----------
+    layer : int
+        The last one is that of the output.
+    neuron : int
+        The worst: its largest parent has the largest share.
+    parent : tuple of (int, int)
+        Layer and number of that parent; layer 0 are the inputs.
+    largest_share : float
+    effective_number : float
+        Of the parents of this neuron.
+    n_parents : int
+        In-degree of this neuron, biases not counted.
+    typical_share, typical_number : float
+        Medians over the layer of the largest share and of the effective number.
+    """
+
+    layer: int
+    neuron: int
+    parent: tuple[int, int]
+    largest_share: float
+    effective_number: float
+    n_parents: int
+    typical_share: float
+    typical_number: float
+
+
+def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance, ...]]:
+    """Return, for every layer from the second to the output's, the neuron that leans most on one of its parents.
+
+    The shares of the parents of a neuron, "value" and "gradient", stand in `assembly.calculus.parents`; they are
+    averaged over the inputs as in `dominance`. Layers in which no neuron has a parent that contributes are left out.
+    One neuron of many does lean on a parent: the medians tell whether the layer does.
+
+    Parameters
+    ----------
+    net : Assembly
+    X : array_like of shape (n, n_inputs) or (n_inputs,)
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        If `X` is no finite batch.
+
+    Notes
+    -----
+    Cost: two passes over the edges per input, in pieces of bounded memory.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> net = am.bottleneck(n_inputs=3, widths=[16, 2, 16], activation="tanh", seed=0)
+    >>> above = over_parents(net, [1.0, -1.0, 0.5])["value"][1]
+    >>> above.layer, above.n_parents, bool(above.typical_share > 0.5)
+    (3, 2, True)
+    """
+    evaluation = net.evaluate(X)
+    place = np.zeros((evaluation.program.n_nodes, 2), dtype=np.int64)
+    for layer in net.layers:
+        place[layer.nodes, 0], place[layer.nodes, 1] = layer.index, np.arange(layer.size)
+    return {
+        kind: tuple(
+            _worst(net, layer.index, layer.nodes, found, place)
+            for layer in net.layers[2:]
+            if np.isfinite(found.largest[layer.nodes]).any()
+        )
+        for kind, found in parent_shares(evaluation).items()
+    }
+
+
+def in_children(net: Assembly, X: ArrayLike) -> dict[int, dict[str, Shares]]:
+    """Return by layer and kind the shares that the hidden neurons of a layer have in all its children together.
+
+    "value", "gradient" and "adjoint" by the squares in `assembly.calculus.parents.child_contributions`, averaged over
+    the inputs as in `dominance`. They tell a neuron whose out-weights are large also where their effects on the output
+    happen to cancel.
+
+    Parameters
+    ----------
+    net : Assembly
+    X : array_like of shape (n, n_inputs) or (n_inputs,)
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        If `X` is no finite batch.
+
+    Notes
+    -----
+    Cost: one pass over the edges.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> net = am.mlp(n_inputs=3, widths=[16, 16], activation="tanh", readout="sign", seed=0)
+    >>> round(in_children(net, [1.0, -1.0, 0.5])[2]["adjoint"].effective_number, 12)
+    16.0
+    """
+    found = child_contributions(net.evaluate(X))
+    return {
+        layer.index: {kind: _averaged(list(rows[:, layer.nodes])) for kind, rows in found.items()}
+        for layer in net.layers[1:-1]
+    }
+
+
+def _worst(
+    net: Assembly, layer: int, nodes: NDArray[np.int64], found: ParentShares, place: NDArray[np.int64]
+) -> ParentDominance:
+    largest, number = found.largest[nodes], found.effective_number[nodes]
+    worst = int(np.nanargmax(largest))
+    above, below = place[found.parent[nodes[worst]]]
+    degrees = np.concatenate([net.graph.in_degrees(group) for group in net.graph.layers[layer]])
+    return ParentDominance(
+        layer=layer,
+        neuron=worst,
+        parent=(int(above), int(below)),
+        largest_share=float(largest[worst]),
+        effective_number=float(number[worst]),
+        n_parents=int(degrees[worst]),
+        typical_share=float(np.nanmedian(largest)),
+        typical_number=float(np.nanmedian(number)),
+    )
+
+
+def trainable_layers(net: Assembly, output: int = 0) -> list[int]:
+    """Return the layers below an output with trainable in-edges; sums with identity skips and averages have none.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> trainable_layers(am.resnet(n_inputs=3, width=4, n_blocks=1, seed=0))
+    [1, 2]
+    """
+    graph = net.graph
+    return [
+        layer
+        for layer in range(1, graph.levels[graph.outputs[output][0]])
+        if any(graph.in_degrees(group, trainable=True).any() for group in graph.layers[layer])
+    ]
+
+
+def channels(net: Assembly, layer: int) -> NDArray[np.int64] | None:
+    """Return for every neuron of a layer the number of its channel, or None if it is no layer of convolutions.
+
+    The neurons of a channel share their kernel, so the sub-models of such a layer are its channels.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> channels(am.cnn([3], [2], kernel=3, seed=0), 1)
+    array([0, 0, 0, 1, 1, 1])
+    """
+    graph, numbers, start = net.graph, [], 0
+    for group in graph.layers[layer]:
+        found = {
+            connection.n_channels
+            for connection in (graph.connections[position] for position in graph.incoming[group])
+            if isinstance(connection, Convolution)
+        }
+        if len(found) != 1:
+            return None
+        n_channels = found.pop()
+        numbers.append(start + np.repeat(np.arange(n_channels), graph.groups[group].size // n_channels))
+        start += n_channels
+    return np.concatenate(numbers)

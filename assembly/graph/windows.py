@@ -77,9 +77,10 @@ class Windows:
         return framed[:, self.pixels.T].reshape(self.channels * self.n_taps, self.n_windows, *a.shape[1:])
 
     def add_patches(self, patches: NDArray[Any], out: NDArray[Any]) -> None:
-        """Add to images (channels * n_pixels,) what the windows hold: the transpose of `patches`."""
-        images = out.reshape(self.channels, self.n_pixels)
-        seen = patches.reshape(self.channels, self.n_taps, self.n_windows)
+        """Add to images (channels * n_pixels, ...) what the windows hold: the transpose of `patches`."""
+        further = out.shape[1:]
+        images = out.reshape(self.channels, self.n_pixels, *further)
+        seen = patches.reshape(self.channels, self.n_taps, self.n_windows, *further)
         for tap in range(self.n_taps):
             inside = np.flatnonzero(self.pixels[:, tap] != OUTSIDE)
             images[:, self.pixels[inside, tap]] += seen[:, tap, inside]  # one tap meets a pixel at most once

@@ -85,6 +85,13 @@ def activate(codes, pre, post, first, second, start, stop):
 
 
 @kernel()
+def third_derivatives(codes, pre, third):
+    """Fill `third` from `pre`, both (n_nodes,) floating; codes (n_nodes,) int64."""
+    for v in range(pre.shape[0]):
+        third[v] = jet(codes[v], pre[v])[3]
+
+
+@kernel()
 def fill_jets(code, z, jets):
     """Fill jets (4, n) with sigma and its first three derivatives at z (n,), all float64."""
     for i in range(z.shape[0]):

@@ -16,22 +16,25 @@ from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
 from assembly.checks import check_counts
-from assembly.errors import NonFiniteError, ShapeError
+from assembly.errors import ArgumentError, NonFiniteError, ShapeError
 from assembly.plots import style
 
 LARGEST_LAYER_OF_DOTS = 24
 _N_BINS = 48
 _HALF_STRIP = 0.11
+_SMALLEST_AREA = 0.06  # of a dot, or width of a piece of a strip, relative to the largest
 
 
 def draw_assembly(
     layers: Sequence[int],
     values: Sequence[Sequence[float] | None] | None = None,
+    areas: Sequence[Sequence[float] | None] | None = None,
     *,
     names: Sequence[str] | None = None,
     counts: Sequence[str] | None = None,
     title: str = "",
     values_name: str = "",
+    areas_name: str = "",
 ) -> Figure:
     """Draw a layered assembly, inputs on the left, output on the right.
 
@@ -45,6 +48,9 @@ def draw_assembly(
     values : sequence of (sequence of float or None), optional
         One number per neuron, for its colour; None for a layer without. A strip is cut into at most 48 pieces and each
         takes its **largest** value, so that one dominating neuron stays visible at any width.
+    areas : sequence of (sequence of float or None), optional
+        One number of at least 0 per neuron, for the area of its dot, relative to the largest of the layer. A piece of a
+        strip is as wide as its **largest** one tells.
     names : sequence of str, optional
         Text under each layer; default "inputs", "layer 1", ..., "output".
     counts : sequence of str, optional
@@ -53,6 +59,8 @@ def draw_assembly(
         Above the picture.
     values_name : str
         What the colours mean, beside their scale.
+    areas_name : str
+        What the areas mean, beneath the picture.
 
     Returns
     -------
@@ -62,11 +70,11 @@ def draw_assembly(
     Raises
     ------
     ArgumentError
-        If a layer has no neuron.
+        If a layer has no neuron, or an area is negative.
     ShapeError
-        If `values`, `names` or `counts` do not match `layers`.
+        If `values`, `areas`, `names` or `counts` do not match `layers`.
     NonFiniteError
-        If a value is NaN or infinite.
+        If a value or an area is NaN or infinite.
 
     Examples
     --------
@@ -75,9 +83,12 @@ def draw_assembly(
     2
     """
     sizes = check_counts("layers", layers)
-    shown = _check_values(sizes, values)
+    shown, spread = _check_values("values", sizes, values), _check_values("areas", sizes, areas)
     under = _check_texts("names", sizes, names, _default_names(len(sizes)))
     over = _check_texts("counts", sizes, counts, [str(size) for size in sizes])
+    for i, area in enumerate(spread):
+        if area is not None and area.min() < 0.0:
+            raise ArgumentError(f"The 'areas[{i}]' argument must hold no negative number. Got {area.min():g}.")
     has_values = any(value is not None for value in shown)
     everything = np.concatenate([value for value in shown if value is not None]) if has_values else np.zeros(1)
     high = float(everything.max())
@@ -90,12 +101,16 @@ def draw_assembly(
         axes.set_ylim(-0.29, 1.18)
         for i in range(len(sizes) - 1):
             _draw_edges(axes, i, sizes[i], sizes[i + 1])
-        for i, (size, value) in enumerate(zip(sizes, shown, strict=True)):
-            _draw_layer(axes, i, size, None if value is None else colormaps["cividis"](norm(value)), value)
+        for i, (size, value, area) in enumerate(zip(sizes, shown, spread, strict=True)):
+            _draw_layer(
+                axes, i, size, None if value is None else colormaps["cividis"](norm(value)), value, _scaled(area)
+            )
             axes.text(i, 1.08, over[i], ha="center", va="bottom", fontsize=8.5, color=style.INK)
             axes.text(i, -0.1, under[i], ha="center", va="top", fontsize=8.0, color=style.INK)
         if title:
             figure.text(0.02, 0.97, title, ha="left", va="top", fontsize=10.0, color=style.INK)
+        if areas_name:
+            axes.text(-0.5, -0.21, areas_name, ha="left", va="top", fontsize=7.5, color=style.FAINT)
         if has_values:
             bar = figure.add_axes((0.86, 0.18, 0.022, 0.6))
             figure.colorbar(ScalarMappable(norm, "cividis"), cax=bar, label=values_name)
@@ -139,12 +154,12 @@ def _check_texts(argument: str, sizes: Sequence[int], given: Sequence[str] | Non
 
 
 def _check_values(
-    sizes: Sequence[int], values: Sequence[Sequence[float] | None] | None
+    argument: str, sizes: Sequence[int], values: Sequence[Sequence[float] | None] | None
 ) -> list[NDArray[np.float64] | None]:
     if values is None:
         return [None] * len(sizes)
     if len(values) != len(sizes):
-        raise ShapeError(f"The 'values' argument must have one entry per layer ({len(sizes)}). Got {len(values)}.")
+        raise ShapeError(f"The '{argument}' argument must have one entry per layer ({len(sizes)}). Got {len(values)}.")
     checked: list[NDArray[np.float64] | None] = []
     for i, (size, layer) in enumerate(zip(sizes, values, strict=True)):
         if layer is None:
@@ -152,11 +167,18 @@ def _check_values(
             continue
         array = np.asarray(layer, dtype=np.float64)
         if array.shape != (size,):
-            raise ShapeError(f"The 'values[{i}]' argument must have shape ({size},). Got shape {array.shape}.")
+            raise ShapeError(f"The '{argument}[{i}]' argument must have shape ({size},). Got shape {array.shape}.")
         if not np.isfinite(array).all():
-            raise NonFiniteError(f"The 'values[{i}]' argument must be finite. Got {array[~np.isfinite(array)][0]}.")
+            raise NonFiniteError(f"The '{argument}[{i}]' argument must be finite. Got {array[~np.isfinite(array)][0]}.")
         checked.append(array)
     return checked
+
+
+def _scaled(areas: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Areas relative to the largest, none so small that its dot is lost."""
+    if areas is None:
+        return None
+    return np.maximum(areas / (areas.max() or 1.0), _SMALLEST_AREA)
 
 
 def _heights(size: int) -> NDArray[np.float64]:
@@ -187,7 +209,12 @@ def _draw_edges(axes: Axes, i: int, left: int, right: int) -> None:
 
 
 def _draw_layer(
-    axes: Axes, i: int, size: int, tones: NDArray[np.float64] | None, values: NDArray[np.float64] | None
+    axes: Axes,
+    i: int,
+    size: int,
+    tones: NDArray[np.float64] | None,
+    values: NDArray[np.float64] | None,
+    areas: NDArray[np.float64] | None,
 ) -> None:
     plain = style.COLOURS[0]
     if size <= LARGEST_LAYER_OF_DOTS:
@@ -195,7 +222,7 @@ def _draw_layer(
         axes.scatter(
             np.full(size, i),
             heights,
-            s=70.0 if size <= 12 else 28.0,
+            s=(70.0 if size <= 12 else 28.0) * (np.ones(size) if areas is None else areas),
             c=[plain] if tones is None else tones,
             edgecolors=style.INK if tones is not None else style.PAPER,
             linewidths=0.6,
@@ -210,12 +237,15 @@ def _draw_layer(
             FancyBboxPatch(box, 2 * _HALF_STRIP, high - low, boxstyle=rounded, facecolor=plain, linewidth=0, zorder=2)
         )
         return
+    if areas is not None:
+        axes.add_patch(Rectangle(box, 2 * _HALF_STRIP, high - low, facecolor=style.PAPER, linewidth=0, zorder=2))
     pieces = np.array_split(np.arange(size), _N_BINS)
     step = (high - low) / _N_BINS
     for k, piece in enumerate(piece for piece in pieces if piece.size):
         top = high - (k + 1) * step
         tone = tones[piece[np.argmax(values[piece])]]
-        axes.add_patch(Rectangle((i - _HALF_STRIP, top), 2 * _HALF_STRIP, step, facecolor=tone, linewidth=0, zorder=2))
+        half = _HALF_STRIP * (1.0 if areas is None else float(areas[piece].max()))
+        axes.add_patch(Rectangle((i - half, top), 2 * half, step, facecolor=tone, linewidth=0, zorder=2))
     outline = Rectangle(
         box, 2 * _HALF_STRIP, high - low, facecolor="none", edgecolor=style.INK, linewidth=0.6, zorder=3
     )

@@ -65,8 +65,8 @@ def draw_scaling(series: Sequence[Series], *, name: str, x_name: str = "width $m
     """Draw one quantity of one or more architectures against width.
 
     Faint dots are replicates, large markers medians, the line is the fitted power with its bootstrap band, the dashed
-    line has the predicted slope. Beneath, the slope between each pair of neighbouring widths with its interval, and the
-    bands of the predictions.
+    line has the predicted slope. Beneath, the slope between each pair of neighbouring widths with its interval, the
+    fitted exponent as a line with its interval, and the bands of the predictions.
 
     Parameters
     ----------
@@ -143,6 +143,7 @@ def describe_scaling(series: Sequence[Series], *, name: str) -> str:
             fit = one.fit
             text += f"fitted exponent {signed(fit.exponent)} [{signed(fit.lower)}, {signed(fit.upper)}]"
             text += f", predicted {exponent_text(one.claim.prediction)}." if one.claim else "."
+            text += f" From width to width {', '.join(signed(slope) for slope in fit.local_slopes)}."
         parts.append(text)
     return " ".join(parts)
 
@@ -253,17 +254,20 @@ def _draw_local_slopes(axes: Axes, series: Sequence[Series]) -> None:
         if one.fit is None:
             continue
         i = place if one.look is None else one.look
-        fit, shift = one.fit, 1.045 ** (place - (len(series) - 1) / 2)
+        fit, tone = one.fit, style.colour(i)
+        shift = 1.045 ** (place - (len(series) - 1) / 2)
         middles = [math.sqrt(a * b) * shift for a, b in zip(one.widths[:-1], one.widths[1:], strict=True)]
-        tone = style.colour(i)
+        ends = (one.widths[0], one.widths[-1])
+        axes.fill_between(ends, fit.lower, fit.upper, color=tone, alpha=0.16, linewidth=0)
+        axes.plot(ends, [fit.exponent] * 2, color=tone, linestyle=style.line(i), linewidth=1.0)
         axes.vlines(middles, fit.local_lower, fit.local_upper, color=tone, linewidth=1.1)
         axes.plot(middles, fit.local_slopes, style.marker(i), color=tone, markersize=4.2)
-        shown += [*fit.local_lower, *fit.local_upper]
+        shown += [*fit.local_lower, *fit.local_upper, fit.lower, fit.upper]
     low, high = min(shown), max(shown)
     room = 0.08 * max(high - low, 0.3)
     axes.set_ylim(low - room, high + room)
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_title("local slope between neighbouring widths", fontsize=8.0, pad=3.0)
+    axes.set_title("local slope between neighbouring widths; line: fitted exponent", fontsize=8.0, pad=3.0)
     axes.grid(axis="x", visible=False)
 
 

@@ -14,14 +14,20 @@ from markupsafe import Markup, escape
 from assembly.diagnostics.verdict import DEFAULT_BAND, exponent_text, rule_in_words, signed
 from assembly.plots import style
 from assembly.study import machine
-from assembly.study.findings import BOOTSTRAP_SEED, N_RESAMPLES, Finding, convergence, count_of
+from assembly.study.findings import BOOTSTRAP_SEED, N_RESAMPLES, Finding, convergence, count_of, transitions
 from assembly.study.pictures import ARCHITECTURE_PREFIX, Picture, is_drawn, layer_sizes
+from assembly.study.portraits import LARGEST_STUDY, Portrait
 from assembly.study.quantities import Quantity, describe_any, is_known
 
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult
     from assembly.study.specification import ArchitectureSpecification
 
+_NO_PORTRAITS = (
+    f"Shares and cosines of single networks are drawn for a study run on its own, of at most {LARGEST_STUDY} "
+    "architectures, where its networks of seed 0 are measured and small enough to be built again; `assembly inspect "
+    "--save` draws those of one network."
+)
 _LEADING = ("hessian_over_gradient_squared", "hessian_norm")
 
 
@@ -41,11 +47,19 @@ def contents(
         "judged": judged,
         "shown": shown,
         "architectures": [_architecture(result, one, figures) for one in specification.architectures],
+        "portraits": [
+            one
+            | {"label": picture.architectures[0], "caption": picture.caption, "table": [picture.heading, *picture.rows]}
+            for one, picture in zip(figures, pictures, strict=True)
+            if isinstance(picture, Portrait)
+        ],
+        "no_portraits": _NO_PORTRAITS,
         "judged_figures": [one for one in figures if one["quantity"] in claimed],
         "shown_figures": [one for one in figures if one["quantity"] and one["quantity"] not in claimed],
         "local": _local_tables(findings),
         "convergence": convergence(result),
         "unconverged": _unconverged(result),
+        "transitions": [{"architecture": label, "text": one.text} for label, one in transitions(result).items()],
         "failures": [{"point": _point_text(point), "reason": reason} for point, reason in result.failures],
         "protocol": _protocol(result),
         "rule": rule_in_words([]),
@@ -260,6 +274,8 @@ def _local_tables(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "slopes": [signed(slope) for slope in rate.local_slopes],
                 "drift": f"{signed(rate.drift)} {interval_text(rate.drift_lower, rate.drift_upper)}",
                 "bends": "yes" if rate.bends else "no",
+                "mean": f"{signed(rate.mean_exponent)} {interval_text(rate.mean_lower, rate.mean_upper)}"
+                + (", differs" if rate.mean_differs else ""),
             }
         )
     return list(tables.values())
@@ -302,7 +318,8 @@ def _protocol(result: StudyResult) -> list[str]:
         "to a relative "
         f"residual of {specification.tol:.0e}; a norm that did not get there is listed and left out of "
         "every fit.",
-        "The exponent is the least-squares slope of log(median over the seeds) against log(m). Its 95 % interval is a "
+        "The exponent is the least-squares slope of log(median over the seeds) against log(m), each width weighted by "
+        "1 / (variance of its log median + mean squared residual of the unweighted line). Its 95 % interval is a "
         f"percentile bootstrap of {N_RESAMPLES} resamples, seeds drawn with replacement independently within "
         "each width.",
     ]

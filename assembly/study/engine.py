@@ -30,7 +30,8 @@ from assembly.errors import AssemblyError, ResourceError
 from assembly.progress import silence
 from assembly.study.design import Point
 
-PointFunction = Callable[[Point, NDArray[np.float64]], dict[str, float]]
+Inputs = NDArray[np.float64]
+PointFunction = Callable[[Point, Inputs], dict[str, float]]
 
 MAXIMUM_ATTEMPTS = 3
 _THREADS = dict.fromkeys(
@@ -72,7 +73,7 @@ def usable_cores() -> int:
 
 
 def run(
-    function: PointFunction, points: Sequence[Point], inputs: NDArray[np.float64], workers: int = 1
+    function: PointFunction, points: Sequence[Point], inputs: Inputs | Callable[[Point], Inputs], workers: int = 1
 ) -> Generator[Outcome]:
     """Yield the outcome of every point, as they finish.
 
@@ -84,8 +85,8 @@ def run(
     function : callable
         ``function(point, inputs)`` returns the quantities; importable by name, so that a worker finds it.
     points : sequence of Point
-    inputs : ndarray
-        Given to every call.
+    inputs : ndarray or callable
+        Given to every call; ``inputs(point)`` where points of several studies have inputs of their own.
     workers : int
         Worker processes; 1 runs in this process.
 
@@ -102,14 +103,15 @@ def run(
     ResourceError
         If worker processes keep dying whatever the point.
     """
+    inputs_of = inputs if callable(inputs) else lambda _: inputs
     if min(check_count("workers", workers), len(points)) <= 1:
         for point in points:
-            yield compute(function, point, inputs)
+            yield compute(function, point, inputs_of(point))
     else:
-        yield from _run_on_processes(function, points, inputs, min(workers, len(points)))
+        yield from _run_on_processes(function, points, inputs_of, min(workers, len(points)))
 
 
-def compute(function: PointFunction, point: Point, inputs: NDArray[np.float64]) -> Outcome:
+def compute(function: PointFunction, point: Point, inputs: Inputs) -> Outcome:
     """Return the outcome of one point, computed here with one thread."""
     start = time.perf_counter()
     quantities: dict[str, float] | None = None
@@ -130,7 +132,7 @@ def compute(function: PointFunction, point: Point, inputs: NDArray[np.float64]) 
 
 
 def _run_on_processes(
-    function: PointFunction, points: Sequence[Point], inputs: NDArray[np.float64], workers: int
+    function: PointFunction, points: Sequence[Point], inputs_of: Callable[[Point], Inputs], workers: int
 ) -> Generator[Outcome]:
     waiting, suspects = deque(points), deque[Point]()
     attempts = dict.fromkeys((point.key for point in points), 0)
@@ -144,6 +146,7 @@ def _run_on_processes(
             if len(running) >= (workers if finished_one and not suspects else 1):
                 return
             queue = suspects or waiting
+            inputs = inputs_of(queue[0])
             with (
                 _signals_held()
             ):  # workers start at the first submit and inherit the mask: Ctrl-C is the driver's alone

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assembly.diagnostics.rates import Rate, fit_rate
+from assembly.diagnostics.transition import Transition, judge_transition
 from assembly.diagnostics.verdict import Claim, Verdict, judge, rule_in_words, sentence
 from assembly.errors import ArgumentError, NonFiniteError
 from assembly.study.quantities import describe_any, in_order
@@ -20,6 +21,7 @@ BOOTSTRAP_SEED = 0
 N_RESAMPLES = 2000
 WORTH_A_WARNING = 0.9  # part of the networks below which a sentence says how many it speaks of
 
+_PREDICTED, _MEASURED = "predicted_hessian_over_gradient_squared", "hessian_over_gradient_squared"
 _NOT_QUANTITIES = ("architecture", "width", "seed")
 _EXPONENTS = (
     *("architecture", "builder", "quantity", "exponent", "lower", "upper", "n_used", "narrowest", "widest"),
@@ -85,6 +87,30 @@ def assess(result: StudyResult) -> list[Finding]:
     return findings
 
 
+def transitions(result: StudyResult) -> dict[str, Transition]:
+    """Say of every architecture whether it becomes linear with width: conditions, prediction, measurement, answer.
+
+    Parameters
+    ----------
+    result : StudyResult
+
+    Returns
+    -------
+    dict of str to Transition
+        Label -> `assembly.diagnostics.transition.judge_transition` of the numbers of the study; without those
+        architectures whose conditions, ``predicted_hessian_over_gradient_squared``, were not measured.
+    """
+    found = {}
+    for label in (entry.label for entry in result.specification.architectures):
+        measured = {key for row in result.rows if row["architecture"] == label for key in row}
+        if {_PREDICTED, _MEASURED} <= measured:
+            widths, predicted = result.values(label, _PREDICTED)
+            slopes = result.values(label, "gradient_norm")[1] if "gradient_norm" in measured else None
+            numbers = result.values(label, _MEASURED)[1]
+            found[label] = judge_transition(widths, predicted, numbers, gradient_norm=slopes, seed=BOOTSTRAP_SEED)
+    return found
+
+
 def exponents(result: StudyResult, findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Return the findings as rows of a table, one for each quantity of each architecture.
 
@@ -143,7 +169,7 @@ def convergence(result: StudyResult) -> list[dict[str, Any]]:
             {
                 "architecture": entry.label,
                 "n_points": len(rows),
-                "n_norms": len(rows) * result.specification.data.n_measured,
+                "n_norms": sum("n_unconverged" in row for row in rows) * result.specification.data.n_measured,
                 "n_unconverged": int(sum(count_of(row.get("n_unconverged")) for row in rows)),
                 "largest_residual": f"{max(residuals):.1e}" if residuals else "not recorded",
                 "tolerance": f"{result.specification.tol:.0e}",

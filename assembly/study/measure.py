@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assembly.calculus.shares import curvature_contributions, shares
+from assembly.diagnostics.conditions import principal_shares
 from assembly.diagnostics.diversity import rms_cosine
 from assembly.diagnostics.dominance import dominance
-from assembly.diagnostics.linearity import kernel_change, remainder
+from assembly.diagnostics.linearity import kernel_change, remainder, worst_kernel_change, worst_remainder
 from assembly.graph.connections import Convolution, Tied
 from assembly.model import Assembly
 from assembly.seeds import generator
 from assembly.study import quantities
 from assembly.study.builders import BUILDERS
-from assembly.study.quantities import COSINES, LARGEST_GRAM
+from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
@@ -25,12 +28,6 @@ if TYPE_CHECKING:
     from assembly.study.design import Point, Settings
 
 MAX_STEPS = 2000
-
-_STATUS: dict[str, Any] = {"n_unconverged": sum, "largest_residual": max, "n_steps": sum}
-_SHARES = ("q_infinity", "largest_share_layer_{l}", "largest_curvature_share_layer_{l}", "effective_number_layer_{l}")
-_REMAINDERS = ("remainder_top_eigenvector", "remainder_gradient", "remainder_random")
-_CHANGE = "kernel_change_top_eigenvector"
-_KERNEL = ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue")
 
 
 def build(point: Point) -> Assembly:
@@ -48,9 +45,9 @@ def first_output(net: Assembly) -> Assembly:
     return Assembly.from_graph(graph, np.concatenate([net.parameters[places] for places in origins]))
 
 
-def columns_of(net: Assembly) -> list[str]:
-    """Return the columns that a network with one output has when everything is measured."""
-    return quantities.columns(hidden_layers(net), layers_with_cosines(net))
+def columns_of(net: Assembly, names: tuple[str, ...] = ()) -> list[str]:
+    """Return the columns that a network with one output has when these quantities, or the usual ones, are measured."""
+    return quantities.columns(hidden_layers(net), layers_with_cosines(net), curved_layers(net), names)
 
 
 def hidden_layers(net: Assembly) -> list[int]:
@@ -81,8 +78,22 @@ def layers_with_cosines(net: Assembly) -> list[int]:
     return found
 
 
+def curved_layers(net: Assembly) -> list[int]:
+    """Return the hidden layers whose pre-activations are not linear in the parameters: those that read neurons."""
+    graph = net.graph
+    return [
+        layer
+        for layer in hidden_layers(net)
+        if any(
+            not graph.groups[graph.connections[p].source].is_given
+            for group in graph.layers[layer]
+            for p in graph.incoming[group]
+        )
+    ]
+
+
 def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
-    """Return every quantity of one point, the mean over the inputs.
+    """Return the quantities of one point that its settings ask for, the mean over the inputs.
 
     Parameters
     ----------
@@ -98,8 +109,8 @@ def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
     Notes
     -----
     Cost: per input one Hessian norm, two matrix products per layer for the cosines, and about
-    20 + 6 n passes over the weights; memory nine copies of the parameters. Shares, cosines, remainders and kernels
-    are left out where none of them is asked for.
+    20 + 6 n passes over the weights; memory nine copies of the parameters. Whatever no quantity needs that is asked for
+    is left out. Quantities on request cost what the functions behind them say.
     """
     return measure_network(build(point), inputs, point.settings, random_numbers(point))
 
@@ -113,75 +124,201 @@ def measure_network(
     net: Assembly, inputs: NDArray[np.float64], settings: Settings, rng: np.random.Generator
 ) -> dict[str, float]:
     """Return every quantity that the settings ask for, the mean over the inputs; `rng` draws the random direction."""
-    wanted = set(settings.quantities or quantities.COLUMNS)
+    wanted = set(quantities.asked_for(settings.quantities))
     direction = _random_direction(net, rng) if "remainder_random" in wanted else None
-    rows = [_at_one_input(net, x, inputs, settings, wanted, direction) for x in inputs]
-    found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in _STATUS}
-    if wanted & set(_KERNEL):
-        found |= _kernel_summary(net, inputs)
-    kept = {name: value for name, value in found.items() if quantities.pattern(name) in wanted}
-    return kept | {name: float(combine([row[name] for row in rows])) for name, combine in _STATUS.items()}
+    rows, statuses = [], []
+    for x in inputs:
+        one = _AtOneInput(net, x, inputs, settings, direction)
+        rows.append(_gathered(_AT_ONE_INPUT, one, wanted))
+        statuses.append(one.status())
+    found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    found |= _gathered(_AT_ALL_INPUTS, (net, inputs, settings), wanted)
+    combined = {name: float(combine([one[name] for one in statuses])) for name, combine in _STATUS if statuses[0]}
+    return found | combined
 
 
-def _at_one_input(
-    net: Assembly,
-    x: NDArray[Any],
-    inputs: NDArray[Any],
-    settings: Settings,
-    wanted: set[str],
-    direction: NDArray[Any] | None,
-) -> dict[str, float]:
-    radius, hessian = settings.radius, net.hessian(x)
-    top, coordinates = hessian.top_pair(settings.tol, max_steps=MAX_STEPS)
-    norm = abs(float(top.value)) if top.converged else math.nan
-    gradient = net.gradient(x)
-    slope = float(np.linalg.norm(gradient))
-    row = {
-        "hessian_norm": norm,
-        "gradient_norm": slope,
+class _AtOneInput:
+    """One network at one input: what several quantities need is computed once, and only if one of them is wanted."""
+
+    def __init__(
+        self,
+        net: Assembly,
+        x: NDArray[Any],
+        inputs: NDArray[Any],
+        settings: Settings,
+        direction: NDArray[Any] | None,
+    ) -> None:
+        self.net, self.x, self.inputs, self.direction = net, x, inputs, direction
+        self.radius, self.tol = settings.radius, settings.tol
+
+    @cached_property
+    def hessian(self) -> Hessian:
+        return self.net.hessian(self.x)
+
+    @cached_property
+    def top_pair(self) -> tuple[Estimate, NDArray[Any]]:
+        return self.hessian.top_pair(self.tol, max_steps=MAX_STEPS)
+
+    @cached_property
+    def norm(self) -> float:
+        top, _ = self.top_pair
+        return abs(float(top.value)) if top.converged else math.nan
+
+    @cached_property
+    def worst(self) -> NDArray[Any] | None:
+        """The unit eigenvector of the largest |eigenvalue|, None if it did not converge."""
+        top, coordinates = self.top_pair
+        return self.hessian.node_space.Z_transposed(coordinates) if top.converged else None
+
+    @cached_property
+    def gradient(self) -> NDArray[Any]:
+        return self.net.gradient(self.x)
+
+    @cached_property
+    def slope(self) -> float:
+        return float(np.linalg.norm(self.gradient))
+
+    @cached_property
+    def steepest(self) -> NDArray[Any] | None:
+        return self.gradient / self.slope if self.slope > 0.0 else None
+
+    def status(self) -> dict[str, float]:
+        """How the iteration for the norm went; empty if no quantity needed it."""
+        if "top_pair" not in self.__dict__:
+            return {}
+        top, _ = self.top_pair
+        residual, n_steps = float(top.residual), float(top.n_steps)
+        return {"n_unconverged": float(not top.converged), "largest_residual": residual, "n_steps": n_steps}
+
+
+Row = dict[str, float]
+_STATUS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
+    ("n_unconverged", sum),
+    ("largest_residual", max),
+    ("n_steps", sum),
+)
+
+
+def _gathered(table: dict[tuple[str, ...], Callable[..., Row]], subject: Any, wanted: set[str]) -> Row:
+    """Return the wanted quantities of a table, each function called only if one of its quantities is wanted."""
+    row: Row = {}
+    for names, function in table.items():
+        if wanted & set(names):
+            row |= {name: v for name, v in function(subject).items() if quantities.pattern(name) in wanted}
+    return row
+
+
+# --- at one input ----------------------------------------------------------------------------------------------------
+
+
+def _norm(one: _AtOneInput) -> Row:
+    return {"hessian_norm": one.norm}
+
+
+def _slope(one: _AtOneInput) -> Row:
+    return {"gradient_norm": one.slope}
+
+
+def _ratios(one: _AtOneInput) -> Row:
+    norm, slope = one.norm, one.slope
+    return {
         "hessian_over_gradient_squared": norm / slope**2 if slope > 0.0 else math.nan,
-        "hessian_times_radius_over_gradient": norm * radius / slope if slope > 0.0 else math.nan,
+        "hessian_times_radius_over_gradient": norm * one.radius / slope if slope > 0.0 else math.nan,
     }
-    if wanted & set(_SHARES):
-        row |= _shares(net, x, hessian, top, coordinates)
-    if COSINES in wanted:
-        row |= {COSINES.format(l=layer): rms_cosine(net, layer, x) for layer in layers_with_cosines(net)}
-    worst = None
-    if top.converged and wanted & {*_REMAINDERS, _CHANGE}:
-        worst = hessian.node_space.Z_transposed(coordinates)
-    if wanted & set(_REMAINDERS):
-        steepest = gradient / slope if slope > 0.0 else None
-        for name, along in (("top_eigenvector", worst), ("gradient", steepest), ("random", direction)):
-            row[f"remainder_{name}"] = math.nan if along is None else remainder(net, x, along, radius)
-    if _CHANGE in wanted:
-        row[_CHANGE] = math.nan if worst is None else kernel_change(net, inputs, worst, radius)
-    row |= {"n_unconverged": float(not top.converged), "largest_residual": float(top.residual)}
-    return row | {"n_steps": float(top.n_steps)}
 
 
-def _shares(
-    net: Assembly, x: NDArray[Any], hessian: Hessian, top: Estimate, coordinates: NDArray[Any]
-) -> dict[str, float]:
-    """Who carries the gradient and the curvature, layer by layer."""
-    shape, measured = dominance(net, x), hidden_layers(net)
-    curvature = curvature_contributions(hessian.node_space, coordinates)
+def _shares(one: _AtOneInput) -> Row:
+    """Who carries the gradient, layer by layer."""
+    shape, measured = dominance(one.net, one.x), hidden_layers(one.net)
     row = {"q_infinity": shape.q_infinity}
-    for layer in (one for one in shape.layers if one.layer in measured):
-        carried = shares(curvature[net.layers[layer.layer].nodes])
-        row[f"largest_curvature_share_layer_{layer.layer}"] = float(carried.max()) if top.converged else math.nan
+    for layer in (layer for layer in shape.layers if layer.layer in measured):
         row[f"largest_share_layer_{layer.layer}"] = layer.largest_share
         row[f"effective_number_layer_{layer.layer}"] = layer.effective_number
     return row
 
 
-def _random_direction(net: Assembly, rng: np.random.Generator) -> NDArray[Any]:
-    """One unit direction per network, the same at all its inputs."""
-    direction = rng.standard_normal(net.n_parameters, dtype=net.dtype.type)
-    direction /= net.dtype.type(np.linalg.norm(direction))
-    return direction
+def _curvature_shares(one: _AtOneInput) -> Row:
+    """Who carries the curvature, layer by layer."""
+    top, coordinates = one.top_pair
+    curvature = curvature_contributions(one.hessian.node_space, coordinates)
+    row = {}
+    for layer in hidden_layers(one.net):
+        carried = shares(curvature[one.net.layers[layer].nodes])
+        row[f"largest_curvature_share_layer_{layer}"] = float(carried.max()) if top.converged else math.nan
+    return row
 
 
-def _kernel_summary(net: Assembly, inputs: NDArray[Any]) -> dict[str, float]:
+def _cosines(one: _AtOneInput) -> Row:
+    return {COSINES.format(l=layer): rms_cosine(one.net, layer, one.x) for layer in layers_with_cosines(one.net)}
+
+
+def _neuron_hessians(one: _AtOneInput) -> Row:
+    """The median over the neurons of each layer; NaN where one of them did not converge."""
+    row = {}
+    for number in curved_layers(one.net):
+        layer = one.net.layers[number]
+        found, slopes = layer.hessian_norms(one.x, one.tol), layer.gradient_norms(one.x)
+        norms = np.asarray(found.value) if found.converged else np.full(layer.size, math.nan)
+        alive = slopes > 0.0
+        row[NEURON_HESSIANS[0].format(l=number)] = float(np.median(norms))
+        row[NEURON_HESSIANS[1].format(l=number)] = (
+            float(np.median(norms[alive] / slopes[alive])) if alive.any() else math.nan
+        )
+    return row
+
+
+def _conditions(one: _AtOneInput) -> Row:
+    found = principal_shares(one.net, one.x)
+    return {
+        "principal_share": found.principal_share,
+        "predicted_hessian_over_gradient_squared": found.predicted_hessian_over_gradient_squared,
+    }
+
+
+def _remainder_along(name: str, direction: str) -> Callable[[_AtOneInput], Row]:
+    def function(one: _AtOneInput) -> Row:
+        along = getattr(one, direction)
+        return {name: math.nan if along is None else remainder(one.net, one.x, along, one.radius)}
+
+    return function
+
+
+def _worst_remainder(one: _AtOneInput) -> Row:
+    return {"remainder_worst": worst_remainder(one.net, one.x, one.radius)}
+
+
+def _ball(one: _AtOneInput) -> Row:
+    found = one.net.curvature_in_ball(one.x, one.radius)
+    return {"curvature_in_ball_lower": found.lower, "curvature_in_ball_upper": found.upper}
+
+
+def _kernel_change(one: _AtOneInput) -> Row:
+    change = math.nan if one.worst is None else kernel_change(one.net, one.inputs, one.worst, one.radius)
+    return {"kernel_change_top_eigenvector": change}
+
+
+_AT_ONE_INPUT: dict[tuple[str, ...], Callable[[_AtOneInput], Row]] = {
+    ("hessian_norm",): _norm,
+    ("gradient_norm",): _slope,
+    ("hessian_over_gradient_squared", "hessian_times_radius_over_gradient"): _ratios,
+    ("q_infinity", "largest_share_layer_{l}", "effective_number_layer_{l}"): _shares,
+    ("largest_curvature_share_layer_{l}",): _curvature_shares,
+    (COSINES,): _cosines,
+    NEURON_HESSIANS: _neuron_hessians,
+    ("principal_share", "predicted_hessian_over_gradient_squared"): _conditions,
+    ("remainder_top_eigenvector",): _remainder_along("remainder_top_eigenvector", "worst"),
+    ("remainder_gradient",): _remainder_along("remainder_gradient", "steepest"),
+    ("remainder_worst",): _worst_remainder,
+    ("remainder_random",): _remainder_along("remainder_random", "direction"),
+    ("kernel_change_top_eigenvector",): _kernel_change,
+    ("curvature_in_ball_lower", "curvature_in_ball_upper"): _ball,
+}
+
+# --- at all inputs together ------------------------------------------------------------------------------------------
+
+
+def _kernel_summary(subject: tuple[Assembly, NDArray[Any], Settings]) -> Row:
+    net, inputs, _ = subject
     kernel = net.tangent_kernel(inputs)
     eigenvalues = np.linalg.eigvalsh(kernel)
     return {
@@ -189,3 +326,21 @@ def _kernel_summary(net: Assembly, inputs: NDArray[Any]) -> dict[str, float]:
         "kernel_smallest_eigenvalue": float(eigenvalues[0]),
         "kernel_largest_eigenvalue": float(eigenvalues[-1]),
     }
+
+
+def _worst_kernel_change(subject: tuple[Assembly, NDArray[Any], Settings]) -> Row:
+    net, inputs, settings = subject
+    return {"kernel_change_worst": worst_kernel_change(net, inputs, settings.radius)}
+
+
+_AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
+    ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue"): _kernel_summary,
+    ("kernel_change_worst",): _worst_kernel_change,
+}
+
+
+def _random_direction(net: Assembly, rng: np.random.Generator) -> NDArray[Any]:
+    """One unit direction per network, the same at all its inputs."""
+    direction = rng.standard_normal(net.n_parameters, dtype=net.dtype.type)
+    direction /= net.dtype.type(np.linalg.norm(direction))
+    return direction

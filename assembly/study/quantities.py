@@ -30,6 +30,8 @@ class Quantity:
         What to keep in mind when reading its exponent; empty if nothing.
     is_status : bool
         True if it describes the computation (residuals, steps), not the network: no exponent is fitted.
+    is_on_request : bool
+        True if it is costly, and measured only by a study that names it under ``quantities``.
     """
 
     column: str
@@ -39,6 +41,7 @@ class Quantity:
     meaning: str
     note: str = ""
     is_status: bool = False
+    is_on_request: bool = False
 
     @property
     def symbol(self) -> str:
@@ -47,6 +50,7 @@ class Quantity:
 
 
 COSINES = "rms_cosine_layer_{l}"
+NEURON_HESSIANS = ("neuron_hessian_norm_layer_{l}", "neuron_hessian_over_gradient_layer_{l}")
 LARGEST_GRAM = 4096  # neurons of a layer whose cosines are measured: a matrix of 128 MiB for each layer below
 _REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
 
@@ -136,6 +140,44 @@ QUANTITIES: tuple[Quantity, ...] = (
         f"than {LARGEST_GRAM} neurons on.",
     ),
     Quantity(
+        NEURON_HESSIANS[0],
+        "||H|| of a neuron, layer {l}",
+        "‖<i>H</i>‖ of a neuron, layer {l}",
+        r"\mathrm{median}_i \, \|H(z_i^{({l})})\|",
+        "Spectral norm of the Hessian of the pre-activation of a neuron of hidden layer {l}, the median over its "
+        "neurons; pre-activation per parameter squared.",
+        note="Left out in a first layer, whose pre-activations are linear in the parameters.",
+        is_on_request=True,
+    ),
+    Quantity(
+        NEURON_HESSIANS[1],
+        "||H|| / ||grad|| of a neuron, layer {l}",
+        "‖<i>H</i>‖ / ‖∇<i>z</i>‖ of a neuron, layer {l}",
+        r"\mathrm{median}_i \, \|H(z_i^{({l})})\| / \|\nabla z_i^{({l})}\|",
+        "The same over the length of the gradient of that pre-activation: the relative change of the gradient over "
+        "a distance of 1; 1 / parameter.",
+        note="Left out in a first layer, whose pre-activations are linear in the parameters.",
+        is_on_request=True,
+    ),
+    Quantity(
+        "principal_share",
+        "principal share",
+        "principal share",
+        r"s_{\max}",
+        "Largest part any one sub-model has in the squared gradient, after merging those with parallel gradients, "
+        "worst over the levels of the assembly; between 0 and 1, a pure number.",
+        note="Falls like 1/m where no sub-model dominates; half its exponent is that predicted for ||H|| / ||grad f||.",
+        is_on_request=True,
+    ),
+    Quantity(
+        "predicted_hessian_over_gradient_squared",
+        "||H|| / ||grad f||^2 from the shares",
+        "‖<i>H</i>‖ / ‖∇<i>f</i>‖<sup>2</sup> from the shares",
+        r"(\|H\| / \|\nabla f\|^2)_{\mathrm{predicted}}",
+        "What the measured shares lead one to expect of the curvature per unit of output; 1 / output.",
+        is_on_request=True,
+    ),
+    Quantity(
         "remainder_top_eigenvector",
         "remainder, top eigenvector",
         "|<i>f</i> - <i>f</i><sub>lin</sub>|, top eigenvector",
@@ -150,6 +192,15 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"|f - f_{\mathrm{lin}}|_{\mathrm{grad}}",
         _REMAINDER + "the gradient, the way training goes first; in units of the output.",
         note="In wide networks it falls faster than in the worst direction, about like 1/m: shown, never judged.",
+    ),
+    Quantity(
+        "remainder_worst",
+        "remainder, worst found",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, worst found",
+        r"|f - f_{\mathrm{lin}}|_{\mathrm{worst}}",
+        "Mean over the inputs of the largest |f - f_lin| that an ascent finds within distance R of the initial "
+        "parameters: never more than the true supremum; in units of the output.",
+        is_on_request=True,
     ),
     Quantity(
         "remainder_random",
@@ -191,6 +242,33 @@ QUANTITIES: tuple[Quantity, ...] = (
         "the worst direction; a pure number.",
     ),
     Quantity(
+        "kernel_change_worst",
+        "kernel change, worst found",
+        "Δ<i>K</i>, worst found",
+        r"\Delta K_{\mathrm{worst}}",
+        "Largest relative change |K_w - K_0|_F / |K_0|_F of the tangent kernel that an ascent finds within distance R "
+        "of the initial parameters: never more than the true supremum; a pure number.",
+        is_on_request=True,
+    ),
+    Quantity(
+        "curvature_in_ball_lower",
+        "sup ||H||, from below",
+        "sup ‖<i>H</i>‖, from below",
+        r"\sup \|H\|_{\mathrm{lower}}",
+        "Largest norm of the Hessian that an ascent finds within distance R of the initial parameters, averaged over "
+        "the inputs: never more than the true supremum; output per parameter squared.",
+        is_on_request=True,
+    ),
+    Quantity(
+        "curvature_in_ball_upper",
+        "sup ||H||, from above",
+        "sup ‖<i>H</i>‖, from above",
+        r"\sup \|H\|_{\mathrm{upper}}",
+        "Proven upper bound of the norm of the Hessian within distance R of the initial parameters, averaged over the "
+        "inputs; output per parameter squared.",
+        is_on_request=True,
+    ),
+    Quantity(
         "n_unconverged",
         "unconverged norms",
         "unconverged norms",
@@ -218,6 +296,7 @@ QUANTITIES: tuple[Quantity, ...] = (
 )
 
 COLUMNS = tuple(quantity.column for quantity in QUANTITIES)
+USUAL = tuple(quantity.column for quantity in QUANTITIES if not quantity.is_on_request)
 _BY_COLUMN = {quantity.column: quantity for quantity in QUANTITIES}
 _LAYERED = re.compile(r"(?P<stem>.+_layer_)(?P<layer>[1-9][0-9]*)$")
 
@@ -234,18 +313,45 @@ def pattern(column: str) -> str:
     return f"{layered['stem']}{{l}}" if layered else column
 
 
-def columns(layers: Iterable[int], layers_with_cosines: Iterable[int]) -> list[str]:
-    """Return every column of a network, given its hidden layers and those whose neurons' gradients can have cosines.
+def asked_for(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what a study measures that names these quantities: them, or the usual ones if it names none.
 
     Examples
     --------
-    >>> [column for column in columns([1, 2], [2]) if "_layer_" in column][-2:]
-    ['effective_number_layer_2', 'rms_cosine_layer_2']
+    >>> asked_for(["hessian_norm"]), "remainder_worst" in asked_for([])
+    (('hessian_norm',), False)
     """
-    every, some = list(layers), list(layers_with_cosines)
+    return tuple(names) or USUAL
+
+
+def columns(
+    layers: Iterable[int], layers_with_cosines: Iterable[int], curved_layers: Iterable[int], names: Iterable[str] = ()
+) -> list[str]:
+    """Return the columns of a network, given its hidden layers and what can be measured in them.
+
+    Parameters
+    ----------
+    layers : iterable of int
+        Hidden layers.
+    layers_with_cosines : iterable of int
+        Those in which gradients of neurons can have cosines.
+    curved_layers : iterable of int
+        Those whose pre-activations are not linear in the parameters.
+    names : iterable of str
+        Quantities that are asked for; the usual ones if there are none.
+
+    Examples
+    --------
+    >>> [column for column in columns([1, 2], [2], [2]) if "_layer_" in column][-2:]
+    ['effective_number_layer_2', 'rms_cosine_layer_2']
+    >>> columns([1, 2, 3], [2], [2, 3], ["neuron_hessian_norm_layer_{l}"])
+    ['neuron_hessian_norm_layer_2', 'neuron_hessian_norm_layer_3']
+    """
+    every, some, curved = list(layers), list(layers_with_cosines), list(curved_layers)
+    wanted = set(asked_for(names))
     found = []
-    for column in COLUMNS:
-        numbers = some if column == COSINES else every
+    for column in (column for column in COLUMNS if column in wanted):
+        numbers = some if column == COSINES else curved if column in NEURON_HESSIANS else every
         found += [column.replace("{l}", str(layer)) for layer in numbers] if "{l}" in column else [column]
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from assembly.memory import available_memory, gibibytes
 from assembly.study import design, engine
 from assembly.study.builders import BUILDERS, Size
 from assembly.study.design import Point
-from assembly.study.quantities import COLUMNS, COSINES
+from assembly.study.quantities import COSINES, asked_for
 from assembly.study.result import StudyResult
 from assembly.study.specification import RECOMMENDED_SEEDS, ArchitectureSpecification, Specification
 from assembly.study.store import Store, check_parquet
@@ -113,42 +114,152 @@ def run_study(
 
         function = measure
     workers = engine.usable_cores() if workers is None else check_count("workers", workers)
-    data = _checked_data(specification)
-    inputs = datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
-    points = design.points(specification, data)
-    ordered = sorted(points, key=lambda point: design.row_order(specification, point))
-    with Store(Path(folder), specification, data.fingerprint) as store:
-        seconds = store.seconds()
-        todo = [point for point in points if point.key not in seconds]
-        check_memory(todo, workers)
-        clock = _Clock(points, seconds, workers, start, on_progress)
-        clock.begin(is_compiled=kernels.is_compiled())
+    with StudyRun(specification, folder, start) as run:
+        check_memory(run.todo, workers)
+        measure_all([run], workers, on_progress, function)
+        return run.finish(parquet=parquet)
+
+
+class StudyRun:
+    """One study under way: its points, its folder, and what has become of each.
+
+    Use it as a context manager: entering opens and locks the folder.
+
+    Parameters
+    ----------
+    specification : Specification
+    folder : str or Path
+        Made if need be.
+    start : float
+        `time.perf_counter` when the run began.
+
+    Attributes
+    ----------
+    points : list of Point
+        All points, in the order they are run.
+    inputs : ndarray
+        At which everything is measured.
+    stored : dict of str to float
+        Keys of the points that were on disk at the start, with the seconds they took.
+    todo : list of Point
+        The others.
+    failures : list of (Point, str)
+
+    Raises
+    ------
+    DataError, UnknownNameError, ConfigurationError
+        If the data cannot be loaded or an architecture cannot be built on them.
+    ResultsError
+        On entering, if the folder cannot be used.
+    """
+
+    def __init__(self, specification: Specification, folder: str | Path, start: float) -> None:
+        data = _checked_data(specification)
+        self.specification, self.folder = specification, Path(folder)
+        self.inputs = datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
+        self.points = design.points(specification, data)
+        self.stored: dict[str, float] = {}
+        self.todo: list[Point] = []
+        self.failures: list[tuple[Point, str]] = []
+        self._ordered = sorted(self.points, key=lambda point: design.row_order(specification, point))
+        self.start, self._data = start, data
+
+    def __enter__(self) -> StudyRun:
+        self._store = Store(self.folder, self.specification, self._data.fingerprint)
         try:
-            with closing(engine.run(function, todo, inputs, workers)) as outcomes:
-                for outcome in outcomes:
-                    if outcome.quantities is None:
-                        store.add_failure(outcome.point, outcome.reason)
-                    else:
-                        store.add(outcome.point, outcome.quantities, outcome.seconds, outcome.warnings)
-                    clock.count(outcome)
-        except KeyboardInterrupt:
-            with suppress(ResultsError):
-                store.export_csv(ordered)
+            self.stored = self._store.seconds()
+        except BaseException:
+            self._store.close()
             raise
-        store.export_csv(ordered)
+        self.todo = [point for point in self.points if point.key not in self.stored]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    def add(self, outcome: engine.Outcome) -> None:
+        """Record the outcome of a point; when this returns, it is on disk."""
+        if outcome.quantities is None:
+            self._store.add_failure(outcome.point, outcome.reason)
+            self.failures.append((outcome.point, outcome.reason))
+        else:
+            self._store.add(outcome.point, outcome.quantities, outcome.seconds, outcome.warnings)
+
+    def export(self) -> None:
+        """Write results.csv as far as it goes, for a run that is stopped."""
+        with suppress(ResultsError):
+            self._store.export_csv(self._ordered)
+
+    def finish(self, *, parquet: bool = False) -> StudyResult:
+        """Write results.csv, and results.parquet if asked for; return the result."""
+        self._store.export_csv(self._ordered)
         if parquet:
-            store.export_parquet(ordered)
+            self._store.export_parquet(self._ordered)
         return StudyResult(
-            specification=specification,
-            rows=store.rows(ordered),
-            failures=clock.failures,
-            n_reused=len(points) - len(todo),
-            n_computed=len(todo) - len(clock.failures),
-            seconds=time.perf_counter() - start,
-            notes=(*store.notes, *_notes(specification, store.warnings(ordered))),
-            folder=Path(folder),
-            data=data.description,
+            specification=self.specification,
+            rows=self._store.rows(self._ordered),
+            failures=self.failures,
+            n_reused=len(self.points) - len(self.todo),
+            n_computed=len(self.todo) - len(self.failures),
+            seconds=time.perf_counter() - self.start,
+            notes=(*self._store.notes, *_notes(self.specification, self._store.warnings(self._ordered))),
+            folder=self.folder,
+            data=self._data.description,
         )
+
+
+def measure_all(
+    runs: Sequence[StudyRun],
+    workers: int,
+    on_progress: Callable[[Progress], None] | None,
+    function: engine.PointFunction,
+    on_end: Callable[[StudyRun], None] = lambda run: None,
+) -> None:
+    """Measure what is missing of several studies, one after the other on the same workers.
+
+    A point that two studies share is measured once. What is finished is on disk at once; stopped by Ctrl-C, every study
+    writes its results.csv as far as it goes.
+
+    Parameters
+    ----------
+    runs : sequence of StudyRun
+        Entered, each in a folder of its own.
+    workers : int
+    on_progress : callable or None
+        Called with a `Progress` over all points of all studies.
+    function : callable
+        What is measured at a point.
+    on_end : callable
+        Called with each study once none of its points is missing any more.
+    """
+    wanted: dict[str, list[StudyRun]] = {}
+    first: dict[str, tuple[Point, engine.Inputs]] = {}
+    for run in runs:
+        for point in run.todo:
+            wanted.setdefault(point.key, []).append(run)
+            first.setdefault(point.key, (point, run.inputs))
+    left = {id(run): len(run.todo) for run in runs}
+    points = list({point.key: point for run in runs for point in run.points}.values())
+    stored = {key: seconds for run in runs for key, seconds in run.stored.items() if key not in wanted}
+    clock = _Clock(points, stored, workers, min((run.start for run in runs), default=0.0), on_progress)
+    clock.begin(is_compiled=kernels.is_compiled())
+    for run in (run for run in runs if not run.todo):
+        on_end(run)
+    todo = [point for point, _ in first.values()]
+    try:
+        with closing(engine.run(function, todo, lambda point: first[point.key][1], workers)) as outcomes:
+            for outcome in outcomes:
+                for run in wanted[outcome.point.key]:
+                    run.add(outcome)
+                    left[id(run)] -= 1
+                clock.count(outcome)
+                for run in wanted[outcome.point.key]:
+                    if not left[id(run)]:
+                        on_end(run)
+    except KeyboardInterrupt:
+        for run in runs:
+            run.export()
+        raise
 
 
 def check_study(specification: Specification, workers: int | None = None) -> None:
@@ -192,13 +303,21 @@ def _check_architecture(
     if builder.n_hidden is None and any("_layer_" in quantity for quantity in claimed):
         from assembly.study.measure import columns_of, first_output
 
-        known = columns_of(first_output(net))
+        known = columns_of(first_output(net), specification.quantities)
         for quantity in claimed:
             if quantity not in known:
                 raise ConfigurationError(
                     f"{specification.name}: {quantity!r} is claimed and not measured for {architecture.label!r}, whose "
                     f"columns are {', '.join(known)}."
                 )
+
+
+_Family = tuple[str, str, tuple[str, ...]]
+
+
+def _family(point: Point) -> _Family:
+    """Return what points must share for their times to be compared."""
+    return point.architecture, point.builder, point.settings.quantities
 
 
 class _Clock:
@@ -212,30 +331,35 @@ class _Clock:
         start: float,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.failures: list[tuple[Point, str]] = []
         self._points = {point.key: point for point in points}
         self._left = {key for key in self._points if key not in stored}
         self._n_reused = len(points) - len(self._left)
+        self._n_failed = 0
         self._workers = workers
         self._start = start
         self._tell = on_progress or (lambda progress: None)
-        self._times: dict[tuple[str, int], list[float]] = {}
+        self._examples: dict[_Family, dict[int, Point]] = {}
+        for point in points:
+            self._examples.setdefault(_family(point), {}).setdefault(point.width, point)
+        self._times: dict[_Family, dict[int, list[float]]] = {}
         for key, point in self._points.items():
             if key in stored:
-                self._times.setdefault((point.architecture, point.width), []).append(stored[key])
+                self._add(point, stored[key])
 
     def begin(self, is_compiled: bool) -> None:
         if self._left:
             self._report("starting" if is_compiled else "compiling", None)
 
     def count(self, outcome: engine.Outcome) -> None:
-        point = outcome.point
-        self._left.discard(point.key)
+        self._left.discard(outcome.point.key)
         if outcome.quantities is None:
-            self.failures.append((point, outcome.reason))
+            self._n_failed += 1
         else:
-            self._times.setdefault((point.architecture, point.width), []).append(outcome.seconds)
+            self._add(outcome.point, outcome.seconds)
         self._report("measuring", outcome)
+
+    def _add(self, point: Point, seconds: float) -> None:
+        self._times.setdefault(_family(point), {}).setdefault(point.width, []).append(seconds)
 
     def _report(self, stage: Literal["compiling", "starting", "measuring"], outcome: engine.Outcome | None) -> None:
         self._tell(
@@ -244,7 +368,7 @@ class _Clock:
                 n_done=len(self._points) - len(self._left),
                 n_points=len(self._points),
                 n_reused=self._n_reused,
-                n_failed=len(self.failures),
+                n_failed=self._n_failed,
                 seconds=time.perf_counter() - self._start,
                 remaining=self._remaining(),
                 outcome=outcome,
@@ -252,20 +376,28 @@ class _Clock:
         )
 
     def _remaining(self) -> float | None:
-        if sum(len(times) for times in self._times.values()) < 2:  # the first one compiles
+        if sum(len(times) for at in self._times.values() for times in at.values()) < 2:  # the first one compiles
             return None
-        typical = {place: sorted(times)[len(times) // 2] for place, times in self._times.items()}
-        return sum(self._expected(self._points[key], typical) for key in self._left) / self._workers
+        typical = {
+            family: {width: sorted(times)[len(times) // 2] for width, times in at.items()}
+            for family, at in self._times.items()
+        }
+        work = [(family, width) for family, at in typical.items() for width in at]
+        pace = sum(typical[family][width] for family, width in work) / sum(self._work(*place) for place in work)
+        left = Counter((_family(self._points[key]), self._points[key].width) for key in self._left)
+        return sum(n * self._expected(*place, typical, pace) for place, n in left.items()) / self._workers
 
-    def _expected(self, point: Point, typical: dict[tuple[str, int], float]) -> float:
-        """Seconds of a point: as at its own width, or in proportion to the weights from the nearest width measured."""
-        place = min(
-            typical, key=lambda place: (place[0] != point.architecture, abs(place[1] - point.width))
-        )  # of the same architecture if there is one
-        if place == (point.architecture, point.width):
-            return typical[place]
-        example = next(one for one in self._points.values() if (one.architecture, one.width) == place)
-        return typical[place] * (size_of(point).n_edges + _OVERHEAD) / (size_of(example).n_edges + _OVERHEAD)
+    def _expected(self, family: _Family, width: int, typical: dict[_Family, dict[int, float]], pace: float) -> float:
+        """Seconds of a point: as at its own width, or by its weights from the nearest width, or from all there is."""
+        if family not in typical:
+            return pace * self._work(family, width)
+        nearest = min(typical[family], key=lambda one: abs(one - width))
+        if nearest == width:
+            return typical[family][width]
+        return typical[family][nearest] * self._work(family, width) / self._work(family, nearest)
+
+    def _work(self, family: _Family, width: int) -> float:
+        return size_of(self._examples[family][width]).n_edges + _OVERHEAD
 
 
 def _notes(specification: Specification, warnings: dict[str, int]) -> Iterable[str]:
@@ -293,7 +425,7 @@ def memory_needed(point: Point) -> int:
     iteration, the Gram matrices of the cosines, and the libraries.
     """
     size, settings = size_of(point), point.settings
-    wanted = settings.quantities or COLUMNS
+    wanted = asked_for(settings.quantities)
     moves = any(quantity.startswith(("remainder", "kernel_change")) for quantity in wanted)
     itemsize = 4 if settings.options["dtype"] == "float32" else 8
     numbers = size.n_weights * (COPIES_PER_POINT + (COPIES_MOVED if moves else 0))

@@ -21,7 +21,7 @@ from assembly.architectures.drawing import READOUTS
 from assembly.architectures.layered import PARAMETRIZATIONS
 from assembly.checks import check_name, suggest
 from assembly.data import BUILT_IN, FILE_SUFFIXES
-from assembly.diagnostics.rates import MINIMUM_REPLICATES, MINIMUM_WIDTHS
+from assembly.diagnostics.rates import MINIMUM_REPLICATES, MINIMUM_SPAN, MINIMUM_WIDTHS
 from assembly.diagnostics.verdict import Claim
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
 from assembly.graph.description import SOFTMAX
@@ -316,7 +316,7 @@ class Specification(_Table):
     tol : float
         Relative residual of every eigenvalue.
     quantities : tuple of str
-        What is measured, names of `assembly.study.quantities`; everything if left out.
+        What is measured, names of `assembly.study.quantities`; if left out, all that is measured without request.
     data : DataSpecification
     architectures : tuple of ArchitectureSpecification
     claims : tuple of ClaimSpecification
@@ -368,17 +368,19 @@ class Specification(_Table):
         )
 
 
-def columns(n_hidden: int) -> list[str]:
-    """Return the quantities measured for `n_hidden` layers of neurons that share no weight.
+def columns(n_hidden: int, names: Iterable[str] = ()) -> list[str]:
+    """Return the quantities measured for `n_hidden` layers of neurons that share no weight: those named, or the usual.
 
-    The gradients of first-layer neurons are orthogonal by construction, so cosines begin with layer 2.
+    The gradients of first-layer neurons are orthogonal by construction and their pre-activations linear in the
+    parameters, so cosines and Hessians of neurons begin with layer 2.
 
     Examples
     --------
     >>> [name for name in columns(2) if "cosine" in name]
     ['rms_cosine_layer_2']
     """
-    return quantities.columns(range(1, n_hidden + 1), range(2, n_hidden + 1))
+    above = range(2, n_hidden + 1)
+    return quantities.columns(range(1, n_hidden + 1), above, above, names)
 
 
 def _disagreements(specification: Specification) -> Iterable[str]:
@@ -391,6 +393,11 @@ def _disagreements(specification: Specification) -> Iterable[str]:
     for key, widths in {"widths": specification.widths, "quick.widths": quick, **of_architectures}.items():
         if widths is not None and list(widths) != sorted(set(widths)):
             yield f"The '{key}' key must be ascending, each width once. Got {list(widths)}."
+        elif widths is not None and widths[-1] < MINIMUM_SPAN * widths[0]:
+            yield (
+                f"The '{key}' key must span a decade, the widest at least {MINIMUM_SPAN} times the narrowest. "
+                f"Got {list(widths)}, a factor of {widths[-1] / widths[0]:.3g}."
+            )
     for i, architecture in enumerate(specification.architectures):
         yield from _conflicts(architecture, f"architectures[{i}].")
         for key, wrong in architecture.made_by.stays(architecture.options):
@@ -432,7 +439,7 @@ def _unmeasured(
     """Yield a line if a claim is on something that is not measured, as far as that is known without a network."""
     builder = architecture.made_by
     if builder.n_hidden is not None:
-        known = columns(builder.n_hidden(architecture.options))
+        known = columns(builder.n_hidden(architecture.options), quantities.COLUMNS)
     else:  # which layers there are is seen when a network is built
         known = [quantity] if quantities.is_known(quantity) else list(quantities.COLUMNS)
     if quantity not in known:
@@ -440,11 +447,46 @@ def _unmeasured(
             f"The 'claims[{i}].quantity' key must be a quantity measured for {architecture.label!r}; "
             f"`assembly list` shows them. Got {quantity!r}.{suggest(quantity, known)}"
         )
-    elif specification.quantities and quantities.pattern(quantity) not in specification.quantities:
+    elif quantities.pattern(quantity) not in quantities.asked_for(specification.quantities):
         yield (
             f"The 'claims[{i}].quantity' key must be one of the study's quantities, "
-            f"{', '.join(specification.quantities)}. Got {quantity!r}."
+            f"{', '.join(specification.quantities) or 'the usual ones: name it under quantities'}. Got {quantity!r}."
         )
+
+
+class MemberSpecification(_Table):
+    """One study of a suite.
+
+    Attributes
+    ----------
+    claim : str
+        What stands before its rows in the table of the suite, such as the number of a claim.
+    study : str
+        Name of a study, or the path of its file, relative to the suite's.
+    """
+
+    claim: _Text = ""
+    study: _Text
+
+
+class SuiteSpecification(_Table):
+    """Studies that are run one after the other into one report.
+
+    Attributes
+    ----------
+    name : str
+        Also the name of the default output folder.
+    title : str
+        The title of the report.
+    members : tuple of MemberSpecification
+    """
+
+    name: _Name
+    title: _Text = ""
+    members: Annotated[
+        tuple[MemberSpecification, ...],
+        Field(strict=False, min_length=1, description="one or more tables, [[members]]"),
+    ]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -452,11 +494,21 @@ def _unmeasured(
 
 def named_studies() -> dict[str, str]:
     """Return the studies that come with the package, name to title."""
-    found = {}
-    for path in sorted(_studies().iterdir(), key=lambda path: path.name):
-        if path.name.endswith(".toml"):
-            found[path.name.removesuffix(".toml")] = str(tomllib.loads(path.read_text("utf-8")).get("title", ""))
-    return found
+    return _titles("studies")
+
+
+def named_suites() -> dict[str, str]:
+    """Return the suites of studies that come with the package, name to title."""
+    return _titles("suites")
+
+
+def _titles(folder: str) -> dict[str, str]:
+    files = {name: _shipped(folder) / f"{name}.toml" for name in _names(folder)}
+    return {name: str(tomllib.loads(path.read_text("utf-8")).get("title", "")) for name, path in files.items()}
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(path.name.removesuffix(".toml") for path in _shipped(folder).iterdir() if path.name.endswith(".toml"))
 
 
 def load(source: str | Path) -> Specification:
@@ -479,25 +531,81 @@ def load(source: str | Path) -> Specification:
     >>> load("digits").widths
     (32, 64, 128, 256, 512, 1024)
     """
-    name = str(source)
-    studies = [path.name.removesuffix(".toml") for path in _studies().iterdir() if path.name.endswith(".toml")]
+    name, studies, suites = str(source), _names("studies"), _names("suites")
     if name in studies:
-        return parse((_studies() / f"{name}.toml").read_text("utf-8"), origin=f"{name}.toml")
+        return parse((_shipped("studies") / f"{name}.toml").read_text("utf-8"), origin=f"{name}.toml")
+    if name in suites:
+        raise UnknownNameError(f"The study {name!r} is a suite of several; load_suite reads it.")
     path = Path(source)
     if path.suffix.lower() != ".toml":
+        names = [*studies, *suites]
         raise UnknownNameError(
-            f"The study must be one of {', '.join(sorted(studies))} or the path of a .toml file. "
-            f"Got {name!r}.{suggest(name, studies)}"
+            f"The study must be one of {', '.join(names)} or the path of a .toml file. Got {name!r}."
+            f"{suggest(name, names)}"
         )
+    return parse(_text_of(path), origin=path.name, folder=path.resolve().parent)
+
+
+def load_suite(source: str | Path) -> tuple[SuiteSpecification, list[Specification]] | None:
+    """Read a suite by name, or from a TOML file, with its studies; None if `source` is a study or unknown.
+
+    Raises
+    ------
+    UnknownNameError
+        If the suite names an unknown study.
+    ConfigurationError
+        If the file, or one of its studies, cannot be read or holds a mistake; if two studies share a name.
+
+    Examples
+    --------
+    >>> suite, studies = load_suite("claims")
+    >>> suite.members[0].study, studies[0].name, load_suite("digits")
+    ('claim-01-independent', 'claim-01-independent', None)
+    """
+    name, path = str(source), Path(source)
+    if name in _names("suites"):
+        text, origin = (_shipped("suites") / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
+    elif name not in _names("studies") and path.suffix.lower() == ".toml":
+        text, origin = _text_of(path), path.name
+    else:
+        return None
+    table = _table(text, origin)
+    if "members" not in table:
+        return None
     try:
-        text = path.read_text("utf-8")
+        suite = SuiteSpecification.model_validate(table)
+    except ValidationError as error:
+        lines = mistakes(error, table, SuiteSpecification)
+        raise ConfigurationError("\n".join(f"{origin}: {lower_first(line)}" for line in lines)) from None
+    studies = [load(_beside(path, member.study)) for member in suite.members]
+    names = [study.name for study in studies]
+    for twice in (name for i, name in enumerate(names) if name in names[:i]):
+        raise ConfigurationError(f"{origin}: the 'members' key must hold every study once. Got {twice!r} twice.")
+    return suite, studies
+
+
+def _beside(suite: Path, study: str) -> str | Path:
+    is_file = Path(study).suffix.lower() == ".toml" and not Path(study).is_absolute()
+    return suite.resolve().parent / study if is_file else study
+
+
+def _text_of(path: Path) -> str:
+    name = str(path)
+    try:
+        return path.read_text("utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"The study file {name!r} does not exist: check the path.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"The study file {name!r} is no text in UTF-8: save it as a TOML file.") from None
     except OSError as error:
         raise ConfigurationError(f"The study file {name!r} cannot be read: {error.strerror}.") from None
-    return parse(text, origin=path.name, folder=path.resolve().parent)
+
+
+def _table(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{origin}: no valid TOML: {lower_first(str(error)).rstrip('.')}.") from None
 
 
 def parse(text: str, origin: str = "study", folder: Path | None = None) -> Specification:
@@ -523,11 +631,7 @@ def parse(text: str, origin: str = "study", folder: Path | None = None) -> Speci
     >>> parse(dump(load("digits"))) == load("digits")
     True
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{origin}: no valid TOML: {lower_first(str(error)).rstrip('.')}.") from None
-    specification = validate(table, origin)
+    specification = validate(_table(text, origin), origin)
     data = specification.data
     if folder is not None and data.source not in BUILT_IN and not Path(data.source).is_absolute():
         moved = data.model_copy(update={"source": str(folder / data.source)})
@@ -616,5 +720,5 @@ def dump(specification: Specification) -> str:
     return tomli_w.dumps(specification.model_dump(exclude_none=True))
 
 
-def _studies() -> Any:
-    return resources.files("assembly.study") / "studies"
+def _shipped(folder: str) -> Any:
+    return resources.files("assembly.study") / folder

@@ -16,6 +16,8 @@ from assembly.study.quantities import describe_any
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult
 
+TONES = {"consistent": "green", "inconsistent": "red", "undecided": "yellow"}
+
 
 def terminal_table(result: StudyResult) -> tuple[Table, list[str]]:
     """Return a short table of the judged quantities, and one sentence for each.
@@ -38,7 +40,6 @@ def terminal_table(result: StudyResult) -> tuple[Table, list[str]]:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for heading in ("quantity", "exponent", "interval", "predicted", "verdict"):
         table.add_column(heading, justify="right" if heading in ("exponent", "predicted") else "left", no_wrap=True)
-    tones = {"consistent": "green", "inconsistent": "red", "undecided": "yellow"}
     previous = None
     for finding in rows:
         rate = finding.rate
@@ -50,7 +51,7 @@ def terminal_table(result: StudyResult) -> tuple[Table, list[str]]:
             Text(signed(rate.exponent) if rate else "none"),
             Text(interval_text(rate.lower, rate.upper) if rate else "none"),
             Text(exponent_text(finding.claim.prediction) if finding.claim else "none"),
-            Text(finding.verdict or ("not judged" if rate else "no fit"), style=tones.get(finding.verdict or "", "")),
+            Text(finding.verdict or ("not judged" if rate else "no fit"), style=TONES.get(finding.verdict or "", "")),
         )
     sentences = [f"{finding.architecture}: {finding.sentence}" for finding in rows]
     if len(rows) < len(findings):

@@ -1,0 +1,343 @@
+"""Look at one network: whether it is an assembly of many weak and diverse sub-models, and who is to blame if not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assembly.diagnostics.culprits import Culprit, Level, culprits, percent
+from assembly.diagnostics.diversity import Diversity, diversity
+from assembly.diagnostics.dominance import (
+    LayerDominance,
+    ParentDominance,
+    Shares,
+    channels,
+    dominance,
+    in_children,
+    over_parents,
+    trainable_layers,
+)
+from assembly.diagnostics.linearity import ratios
+from assembly.graph.description import CONSTANT, SOFTMAX
+from assembly.model import Assembly
+
+if TYPE_CHECKING:
+    from assembly.diagnostics.family import FamilyDiagnosis
+
+RADIUS = 1.0
+TOLERANCE = 1e-4  # relative residual of the eigenvalue whose vector tells the curvature shares
+LARGEST_EXACT = 1024  # neurons of a layer whose cosines are exact here, a second's work
+MANY_EDGES = 10**8  # passes over more edges are left out
+KINDS = ("value", "gradient", "adjoint", "curvature")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    r"""Hessian and gradient of the output, averaged over the inputs.
+
+    Attributes
+    ----------
+    hessian_norm, gradient_norm : float
+    hessian_over_gradient_squared : float
+        :math:`\|H\| / \|\nabla f\|^2`, which no change of units of f or of its scale hides.
+    hessian_times_radius_over_gradient : float
+        :math:`\|H\| R / \|\nabla f\|` at R = 1: how much the gradient may turn within the distance R.
+    largest_residual : float
+        Of the eigenvalue iterations, relative.
+    n_unconverged : int
+        Inputs at which the residual is above 1e-4.
+    """
+
+    hessian_norm: float
+    gradient_norm: float
+    hessian_over_gradient_squared: float
+    hessian_times_radius_over_gradient: float
+    largest_residual: float
+    n_unconverged: int
+
+
+@dataclass(frozen=True, eq=False)
+class LayerDiagnosis:
+    """One hidden layer with trainable in-edges.
+
+    Attributes
+    ----------
+    layer, size : int
+    part : str
+        What its sub-models are: "neuron", or "channel" for convolutions.
+    shares : mapping of str to Shares
+        Of its parts in the output: "value", "gradient", "adjoint", "curvature".
+    children : mapping of str to Shares
+        "value", "gradient" and "adjoint" of its parts in all the neurons that read the layer; empty where left out.
+    diversity : Diversity or None
+        At the first input; None where it was left out.
+    """
+
+    layer: int
+    size: int
+    part: str
+    shares: Mapping[str, Shares]
+    children: Mapping[str, Shares]
+    diversity: Diversity | None
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts."""
+        return len(self.shares["adjoint"].values)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `diagnose` found in one network; print it to read it.
+
+    Attributes
+    ----------
+    network : str
+        The network in a line.
+    output, n_inputs : int
+        Which output, and the number of inputs averaged over.
+    layers : tuple of LayerDiagnosis
+    sizes : tuple of int
+        Neurons of every layer, inputs first.
+    parents : mapping of str to tuple of ParentDominance
+        "value" and "gradient": of every layer from the second to the output's, the neuron that leans most on a parent.
+    q_infinity : float
+    curvature : Sizes
+    culprits : tuple of Culprit
+        Worst first.
+    notes : tuple of str
+        What was left out or did not converge.
+    """
+
+    network: str
+    output: int
+    n_inputs: int
+    layers: tuple[LayerDiagnosis, ...]
+    sizes: tuple[int, ...]
+    parents: Mapping[str, tuple[ParentDominance, ...]]
+    q_infinity: float
+    curvature: Sizes
+    culprits: tuple[Culprit, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Sentences, worst first; one that says so if no neuron dominates."""
+        return tuple(one.text for one in self.culprits) or (_all_clear(self.layers),)
+
+    @property
+    def text(self) -> str:
+        """Findings, a table of the layers and the quantities of the network, at most 100 columns."""
+        from assembly.diagnostics.wording import diagnosis_text
+
+        return diagnosis_text(self)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the shares of the single parts, ready for JSON; NaN becomes None."""
+        from assembly.diagnostics.wording import diagnosis_dict
+
+        return diagnosis_dict(self)
+
+
+@overload
+def diagnose(net: Assembly, X: ArrayLike, output: int = 0, /) -> Diagnosis: ...
+@overload
+def diagnose(net: Assembly, X: ArrayLike, *, output: int = 0) -> Diagnosis: ...
+@overload
+def diagnose(
+    family: Callable[..., Assembly], widths: Sequence[int], X: ArrayLike, **options: Any
+) -> FamilyDiagnosis: ...
+def diagnose(*arguments: Any, **options: Any) -> Diagnosis | FamilyDiagnosis:
+    r"""Say whether a network is an assembly of many weak and diverse sub-models, and name the culprit if not.
+
+    ``diagnose(net, X, output=0)`` looks at one network; ``diagnose(family, widths, X, seeds=10, output=0)`` at networks
+    of growing width, see `assembly.diagnostics.family.diagnose_family`.
+
+    Parameters
+    ----------
+    net : Assembly
+    X : array_like of shape (n, n_inputs) or (n_inputs,)
+        Inputs to average over; diversity is looked at for the first.
+    output : int
+
+    Returns
+    -------
+    Diagnosis
+        For every hidden layer the shares of its neurons in the output (value, gradient, adjoint, curvature) and in the
+        neurons that read it, largest share, effective number, and who; the cosines between their gradients; and
+        :math:`\|H\|`, :math:`\|\nabla f\|`, :math:`\|H\| / \|\nabla f\|^2` and :math:`\|H\| R / \|\nabla f\|` at R = 1.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, ArgumentError
+        If `X` is no finite batch, there is no such output, or the first argument is no assembly and no family.
+    SaturationError
+        If squares of the output's derivatives, or of all activations, under- or overflow.
+
+    Notes
+    -----
+    The rules stand in `assembly.diagnostics.culprits`. Cost: per input the iteration for one eigenvalue and five passes
+    over the edges; for the cosines two matrix products per layer up to 1024 neurons, 64 passes over the weights beyond.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> net = am.bottleneck(n_inputs=3, widths=[64, 1, 64], activation="tanh", seed=0)
+    >>> am.diagnose(net, [1.0, -1.0, 0.5]).findings[0]
+    'layer 2 has 1 neuron where another has 64: everything goes through neuron 0'
+    """
+    first = arguments[0] if arguments else options.get("net", options.get("family"))
+    if isinstance(first, Assembly):
+        return _diagnose(*arguments, **options)
+    from assembly.diagnostics.family import diagnose_family
+
+    return diagnose_family(*arguments, **options)
+
+
+def _diagnose(net: Assembly, X: ArrayLike, output: int = 0) -> Diagnosis:
+    evaluation = net.evaluate(X)
+    rows = evaluation.post[:, evaluation.program.inputs]
+    curvature, vectors = _curvature(net, rows, output)
+    found = dominance(net, rows, output, vectors)
+    n_edges = sum(connection.n_edges for connection in net.graph.connections)
+    notes = []
+    parents: Mapping[str, tuple[ParentDominance, ...]] = {}
+    children: Mapping[int, Mapping[str, Shares]] = {}
+    if n_edges * len(rows) <= MANY_EDGES:
+        parents, children = over_parents(net, rows), in_children(net, rows)
+    else:
+        notes.append(f"shares of parents are left out: {n_edges:,} edges at {len(rows)} inputs")
+    is_cheap = 8 * n_edges <= MANY_EDGES
+    if not is_cheap:
+        notes.append(f"diversity is left out: {n_edges:,} edges")
+    layers = tuple(
+        _layer(
+            net,
+            one,
+            children.get(one.layer, {}),
+            diversity(net, one.layer, rows[0], largest_exact=LARGEST_EXACT) if is_cheap else None,
+        )
+        for one in found.layers
+        if one.layer in trainable_layers(net, output)
+    )
+    if curvature.n_unconverged:
+        notes.append(f"||H|| and curvature shares did not converge at {curvature.n_unconverged} of {len(rows)} inputs")
+    blamed = [one for level in _levels(net, layers) for one in culprits(level)]
+    blamed += _non_linear_output(net, rows, output, curvature)
+    return Diagnosis(
+        network=repr(net).splitlines()[0],
+        output=output,
+        n_inputs=len(rows),
+        layers=layers,
+        sizes=tuple(layer.size for layer in net.layers),
+        parents=parents,
+        q_infinity=found.q_infinity,
+        curvature=curvature,
+        culprits=tuple(sorted(blamed, key=lambda one: one.counts_as)),
+        notes=tuple(notes),
+    )
+
+
+def _curvature(net: Assembly, rows: NDArray[Any], output: int) -> tuple[Sizes, list[NDArray[Any]]]:
+    """Return the averages over the inputs, and the top eigenvector at each."""
+    found, vectors = [], []
+    for x in rows:
+        hessian = net.hessian(x, output)
+        value, vector = hessian.top_pair(TOLERANCE)
+        norm, slope = abs(float(value.value)), float(np.linalg.norm(hessian.node_space.gradient()))
+        found.append(Sizes(norm, slope, *ratios(norm, slope, RADIUS), float(value.residual), int(not value.converged)))
+        vectors.append(vector)
+    averaged = Sizes(
+        hessian_norm=float(np.mean([one.hessian_norm for one in found])),
+        gradient_norm=float(np.mean([one.gradient_norm for one in found])),
+        hessian_over_gradient_squared=float(np.mean([one.hessian_over_gradient_squared for one in found])),
+        hessian_times_radius_over_gradient=float(np.mean([one.hessian_times_radius_over_gradient for one in found])),
+        largest_residual=max(one.largest_residual for one in found),
+        n_unconverged=sum(one.n_unconverged for one in found),
+    )
+    return averaged, vectors
+
+
+def _layer(
+    net: Assembly, one: LayerDominance, children: Mapping[str, Shares], diverse: Diversity | None
+) -> LayerDiagnosis:
+    shares, channel = one.shares, channels(net, one.layer)
+    if channel is not None:
+        shares, children = (
+            {kind: Shares(np.bincount(channel, share.values).astype(np.float64)) for kind, share in given.items()}
+            for given in (shares, children)
+        )
+    part = "neuron" if channel is None else "channel"
+    return LayerDiagnosis(one.layer, one.size, part, shares, children, diverse)
+
+
+def _levels(net: Assembly, layers: Sequence[LayerDiagnosis]) -> list[Level]:
+    counted = {one.layer: one.n_parts for one in layers}
+    return [
+        Level(
+            one.layer,
+            one.part,
+            one.shares,
+            one.children,
+            max((n for layer, n in counted.items() if layer != one.layer), default=0),
+            _is_passage(net, one.layer),
+            () if one.diversity is None else one.diversity.duplicates,
+            one.size,
+        )
+        for one in layers
+    ]
+
+
+def _is_passage(net: Assembly, layer: int) -> bool:
+    """Whether nothing leads past a layer, and it is more than linear neurons that are added up with fixed weights."""
+    graph = net.graph
+    leaving = [one for one in graph.connections if graph.levels[one.source] == layer]
+    is_linear = all(set(graph.groups[group].activations()) == {"identity"} for group in graph.layers[layer])
+    if is_linear and all(one.values is not None for one in leaving):
+        return False
+    return not any(
+        graph.levels[one.source] < layer < graph.levels[one.target] and graph.groups[one.source].activation != CONSTANT
+        for one in graph.connections
+    )
+
+
+def _non_linear_output(net: Assembly, rows: NDArray[Any], output: int, curvature: Sizes) -> list[Culprit]:
+    r"""A non-linear output: H holds :math:`\phi''(z) \nabla z \nabla z^T`, which no width makes small."""
+    group, position = net.graph.outputs[output]
+    name, layer = net.graph.groups[group].activations()[position], net.graph.levels[group]
+    if net.graph.groups[group].is_given:
+        return []
+    evaluation = net.evaluate(rows)
+    node = int(evaluation.program.outputs[output])
+    if name == SOFTMAX:
+        text = "the output is a softmax, no sum of its parts: its own curvature does not fall with the width"
+        return [Culprit("output", layer, (), 1.0, text)] if net.graph.groups[group].size > 1 else []
+    first, second = evaluation.first[:, node].astype(float), evaluation.second[:, node].astype(float)
+    if not second.any():
+        return []
+    text = f"the output is {name}(z), no sum of its parts: its own curvature does not fall with the width"
+    bent = first != 0.0
+    if bent.any() and curvature.hessian_over_gradient_squared > 0.0:
+        own = float(np.mean(np.abs(second[bent]) / first[bent] ** 2))
+        text += f"; |{name}''| |grad z|^2 is {own / curvature.hessian_over_gradient_squared:.2g} of ||H||"
+    return [Culprit("output", layer, (), 1.0, text)]
+
+
+def _all_clear(layers: Sequence[LayerDiagnosis]) -> str:
+    known = [one for one in layers if math.isfinite(one.shares["gradient"].largest)]
+    if not known:
+        return "there is no hidden layer with a gradient: nothing that could dominate"
+    worst = max(known, key=lambda one: one.shares["gradient"].largest)
+    share = worst.shares["gradient"]
+    return (
+        f"no {worst.part} dominates: the largest gradient share is {percent(share.largest)} (layer {worst.layer}, "
+        f"{worst.part} {share.who}), where equal shares would be {percent(1.0 / worst.n_parts)}"
+    )

@@ -1,0 +1,87 @@
+"""Write the table of docs/background/claims.md anew, from claims.csv.
+
+    assembly study claims
+    cp assembly-results/claims/claims.csv docs/background/claims.csv
+    python docs/claims_table.py
+
+Only what stands between the marks is replaced.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from assembly.diagnostics.verdict import exponent_text, signed
+from assembly.study.contents import interval_text, markdown_cell
+from assembly.study.quantities import describe
+
+PAGE = Path(__file__).parent / "background" / "claims.md"
+NUMBERS = PAGE.with_suffix(".csv")
+HEADINGS = (
+    *("claim", "what", "architecture", "quantity", "widths"),
+    *("predicted", "alternative", "band", "measured", "verdict"),
+)
+ALIGNMENT = ("--:", "---", "---", "---", "--:", "--:", "--:", "--:", "--:", "---")
+
+
+def page(text: str, rows: Sequence[dict[str, str]]) -> str:
+    """Return the page with tally, table and exceptions in place of what stands there."""
+    for mark, content in (("tally", tally(rows)), ("table", table(rows)), ("exceptions", exceptions(rows))):
+        between = re.compile(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", re.DOTALL)
+        text, n_found = between.subn(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)
+        if n_found != 1:
+            raise ValueError(f"{PAGE.name} must hold <!-- {mark}: begin --> and <!-- {mark}: end --> once.")
+    return text
+
+
+def tally(rows: Sequence[dict[str, str]]) -> str:
+    """Return how many claims have which verdict."""
+    counted = Counter(row["verdict"] for row in rows)
+    return f"Of {len(rows)} predictions {', '.join(f'{count} {verdict}' for verdict, count in counted.most_common())}."
+
+
+def table(rows: Sequence[dict[str, str]]) -> str:
+    """Return one line for every claim: what was predicted and what was measured."""
+    lines = [HEADINGS, ALIGNMENT]
+    for row in rows:
+        cells = (
+            *(row["claim"], row["what"], f"{row['architecture']} (`{row['builder']}`)"),
+            *(describe(row["quantity"]).text, _widths(row), exponent_text(float(row["prediction"]))),
+            *(exponent_text(float(row["alternative"])), f"{float(row['band']):g}", _measured(row), row["verdict"]),
+        )
+        lines.append(tuple(markdown_cell(cell) for cell in cells))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def exceptions(rows: Sequence[dict[str, str]]) -> str:
+    """Return a line for every claim that is not consistent: what was found instead."""
+    lines = [
+        f"* Claim {row['claim']}, {row['architecture']}: {markdown_cell(row['found'])}"
+        for row in rows
+        if row["verdict"] != "consistent"
+    ]
+    return "\n".join(lines) or "There is none."
+
+
+def _widths(row: dict[str, str]) -> str:
+    return f"{row['narrowest']} to {row['widest']}" if row["exponent"] else ""
+
+
+def _measured(row: dict[str, str]) -> str:
+    if not row["exponent"]:
+        return "none"
+    return f"{signed(float(row['exponent']), 3)} {interval_text(float(row['lower']), float(row['upper']), 3)}"
+
+
+def read(path: Path = NUMBERS) -> list[dict[str, str]]:
+    """Return the rows of a table of claims."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text("utf-8"), read()), "utf-8")
