@@ -124,7 +124,7 @@ class Ball:
         return length, min(length, one)
 
     def _second_order(self, t: int) -> tuple[float, float]:
-        r"""Return bounds of :math:`|a(w) - a - \sigma'\,\delta z| / |\delta z|`: of the sum over a segment, and of one."""
+        r"""Bound :math:`|a(w) - a - \sigma'\,\delta z| / |\delta z|`: summed over a segment, and of one neuron."""
         total = 0.5 * self.slope_change(t)[0]
         one = float(np.minimum(0.5 * self.bend[t] * self.spread[t], 2.0 * self.slope[t]).max(initial=0.0))
         return total, min(total, one)

@@ -53,7 +53,7 @@ class Ceiling:
         self._space = NodeSpaceHessian(self._evaluation, 0, 0)
 
     def over(self, radius: float) -> CurvatureBound:
-        """Return a proven bound of the Hessian norm over the ball of a radius, layer by layer; infinite if none exists."""
+        """Return a proven bound of the Hessian norm over a ball, layer by layer; infinite if none exists."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self._is_closed:
                 return CurvatureBound(exact.norm_bound(self._evaluation, self._space, radius), None, {}, {})

@@ -8,7 +8,8 @@ The model, with :math:`u = 2^{-53}` and :math:`\gamma_n = n u / (1 - n u)` (High
 * tanh, cosh, exp, erf, sin and their like are right to 4 units in the last place; the mathematics libraries in use
   claim 1 or 2.
 
-Numbers that come in (weights, factors, inputs, node values) are taken as exact.
+Numbers that come in (weights, factors, inputs) are taken as exact; what is computed from them before a
+bound begins, the node values of `assembly.bounds.centre`, carries a bound of its error.
 
 References
 ----------
