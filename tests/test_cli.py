@@ -356,7 +356,7 @@ def test_inspect_names_a_planted_loud_neuron(tmp_path):
 
 def test_inspect_says_that_nobody_dominates():
     result = run("inspect", "--width", 64, "--data", "wine", "--inputs", 2)
-    assert "* no neuron dominates: the largest gradient share is " in result.output
+    assert "* no neuron dominates the output: the largest gradient share is " in result.output
 
 
 # --- inspect: at worst in a ball -------------------------------------------------------------------------------------

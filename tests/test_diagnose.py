@@ -98,7 +98,9 @@ def test_healthy_networks_are_told_so():
             found = module._diagnose(net, X)
             blamed += bool(found.culprits)
             if not found.culprits:
-                assert found.findings[0].startswith(("no neuron dominates: ", "no channel dominates: "))
+                assert found.findings[0].startswith(
+                    ("no neuron dominates the output: ", "no channel dominates the output: ")
+                )
     assert blamed <= 1
 
 
@@ -106,10 +108,22 @@ def test_the_all_clear_names_the_largest_share():
     found = am.diagnose(mlp([100, 50]), X)
     one = max(found.layers, key=lambda layer: layer.shares["gradient"].largest)
     share = one.shares["gradient"]
-    assert found.findings == (
-        f"no neuron dominates: the largest gradient share is {percent(share.largest)} (layer {one.layer}, neuron "
-        f"{share.who}), where equal shares would be {percent(1 / one.n_parts)}",
+    assert len(found.findings) == 1
+    assert found.findings[0].startswith(
+        f"no neuron dominates the output: the largest gradient share is {percent(share.largest)} (layer {one.layer}, "
+        f"neuron {share.who}), where equal shares would be {percent(1 / one.n_parts)}"
     )
+
+
+def test_one_neuron_with_most_of_the_curvature_is_told_even_where_none_dominates():
+    net = mlp([300, 300, 300], seed=7)
+    w = np.array(net.parameters)
+    first, row = 16 * 300, 209
+    w[first : first + 300 * 300].reshape(300, 300)[row] *= 10.0
+    found = am.diagnose(net.with_parameters(w), X)
+    bent = max(found.layers, key=lambda layer: layer.shares["curvature"].largest).shares["curvature"]
+    told = f"has {percent(bent.largest)}" in found.findings[0]
+    assert told == (bent.largest > 0.25)
 
 
 def test_the_curvature_of_one_hidden_layer_blames_nobody():

@@ -283,3 +283,15 @@ def test_bad_arguments_are_refused():
         judged(good, good, levels={"layer 1": {**level(), "size": [[1.0]]}})
     with pytest.raises(ArgumentError, match="'band'"):
         judged(good, good, band=0.3)
+
+
+def test_a_growing_output_alone_is_no_transition():
+    widths = [32, 64, 128, 256, 512]
+    noise = np.exp(0.05 * np.random.default_rng(1).standard_normal((5, 10)))
+    falling = noise / np.sqrt(widths)[:, None]
+    steady, growing = noise, noise * np.sqrt(widths)[:, None]
+    assert judge_transition(widths, falling, 0.3 * falling, gradient_norm=steady).answer == "yes"
+    found = judge_transition(widths, falling, 0.3 * falling, gradient_norm=growing)
+    assert found.answer == "not decided"
+    assert "over a fixed distance" in found.reason
+    assert "over a fixed distance" in found.text

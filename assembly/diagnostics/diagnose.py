@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RADIUS = 1.0
 TOLERANCE = 1e-4  # relative residual of the eigenvalue whose vector tells the curvature shares
+LOUD_IN_CURVATURE = 0.25  # share of one part in the top eigenvector that is worth a word; no alarm: it is a maximum
 LARGEST_EXACT = 1024  # neurons of a layer whose cosines are exact here, a second's work
 MANY_EDGES = 10**8  # passes over more edges are left out
 KINDS = ("value", "gradient", "adjoint", "curvature")
@@ -337,7 +338,12 @@ def _all_clear(layers: Sequence[LayerDiagnosis]) -> str:
         return "there is no hidden layer with a gradient: nothing that could dominate"
     worst = max(known, key=lambda one: one.shares["gradient"].largest)
     share = worst.shares["gradient"]
-    return (
-        f"no {worst.part} dominates: the largest gradient share is {percent(share.largest)} (layer {worst.layer}, "
-        f"{worst.part} {share.who}), where equal shares would be {percent(1.0 / worst.n_parts)}"
+    text = (
+        f"no {worst.part} dominates the output: the largest gradient share is {percent(share.largest)} (layer "
+        f"{worst.layer}, {worst.part} {share.who}), where equal shares would be {percent(1.0 / worst.n_parts)}"
     )
+    bent = max(known, key=lambda one: one.shares["curvature"].largest)
+    most = bent.shares["curvature"]
+    if len(known) > 1 and most.largest > LOUD_IN_CURVATURE:
+        text += f"; the curvature of layer {bent.layer} sits in one: {bent.part} {most.who} has {percent(most.largest)}"
+    return text

@@ -67,6 +67,9 @@ class FamilyDiagnosis:
     rates: Mapping[str, Rate]
     transition: Transition
 
+    def __str__(self) -> str:
+        return self.text
+
     @property
     def text(self) -> str:
         """Conditions, prediction, measurement, agreement and answer in a few sentences."""

@@ -9,7 +9,8 @@ on the same networks. The rule, declared before any data are seen, with a band o
 * Prediction and measurement **agree** if the exponent of measured over predicted, network by network, is 0 and not
   +-1/2: its interval meets [-2 band, 2 band] and not the bands around +-1/2. The band is twice as wide because both
   carry logarithms of their own.
-* **Yes**: they agree, the prediction falls, and the measurement falls. **No**: they agree, the prediction does not
+* **Yes**: they agree, the prediction falls, the measurement falls, and so does :math:`\|H\| R / \|\nabla f\|`, which a
+  growing output cannot make small. **No**: they agree, the prediction does not
   fall, and the measurement does not contradict it by falling. **Not decided by this data**: anything else.
 
 Networks differ most in what prediction and measurement have in common, the gradient at a saturated output, say. Paired,
@@ -31,7 +32,7 @@ from assembly.diagnostics.conditions import OUTPUT_MAP
 from assembly.diagnostics.pace import FALLING, direction
 from assembly.diagnostics.rates import Rate, fit_rate
 from assembly.diagnostics.transition_words import sentences
-from assembly.diagnostics.verdict import DEFAULT_BAND
+from assembly.diagnostics.verdict import DEFAULT_BAND, signed
 from assembly.errors import ArgumentError, NonFiniteError, ShapeError
 
 Answer = Literal["yes", "no", "not decided"]
@@ -229,6 +230,10 @@ def judge_transition(
     prediction, measurement, difference = (fits.get(name) for name in ("predicted", "measured", "difference"))
     agree = difference is not None and _agree(difference, band)
     answer, why = _answer(prediction, measurement, agree, band)
+    if answer == "yes" and gradient_norm is not None:
+        answer, why = _over_a_distance(
+            widths, rows["measured"], _rows("gradient_norm", gradient_norm, widths), band, seed
+        )
     return Transition(
         answer=answer,
         levels=trends,
@@ -259,6 +264,23 @@ def _answer(prediction: Rate | None, measurement: Rate | None, agree: bool, band
     if predicted == "does not fall" and measured != "falls":
         return "no", ""
     return "not decided", "The intervals are too wide, or between falling and flat."
+
+
+def _over_a_distance(
+    widths: Sequence[int],
+    measured: list[NDArray[np.float64]],
+    gradient_norm: list[NDArray[np.float64]],
+    band: float,
+    seed: int,
+) -> tuple[Answer, str]:
+    """Yes, if curvature falls over a fixed distance too, and not only because the output grows."""
+    turned = _fit(widths, [a * b for a, b in zip(measured, gradient_norm, strict=True)], seed)
+    if turned is not None and direction(turned, band) == "falls":
+        return "yes", ""
+    power = "no exponent" if turned is None else f"m^{signed(turned.exponent)}"
+    return "not decided", (
+        f"The output grows: over a fixed distance, by ||H|| R / ||grad f||, there is no clear fall ({power})."
+    )
 
 
 def _culprit(levels: tuple[LevelTrend, ...], prediction: Rate | None, band: float) -> str:

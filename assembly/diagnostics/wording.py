@@ -26,7 +26,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     paragraphs = [f"{diagnosis.network}; {at}", *(f"* {finding}." for finding in diagnosis.findings)]
     lines = [line for one in paragraphs for line in _wrapped(one)]
     if diagnosis.layers:
-        title = "largest share of a part in its layer, and who has it; shares are averaged over the inputs"
+        title = "largest share of a part in its layer and who has it: means over the inputs, cosines at the first"
         lines += ["", title, *_aligned([_HEAD, *map(_row, diagnosis.layers)])]
     if any(diagnosis.parents.values()):
         title = "every neuron over its parents: so much from one, typically and at most"
