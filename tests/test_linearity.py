@@ -407,3 +407,11 @@ def test_questions_to_a_surface_that_it_cannot_answer(surface):
     lone = empty_surface(("worst",), (1.0,), (4,), (0,), X)
     with pytest.raises(ArgumentError, match="at least two radii"):
         lone.slopes_in_radius()
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_measured(tmp_path):
+    def family(width, seed):
+        raise AssertionError("measured before the folder was looked at")
+
+    with pytest.raises(ArgumentError, match="'save' argument"):
+        am.linearity_surface(family, [4, 8, 16, 40], [1.0], [[1.0]], save=tmp_path / "none" / "surface.npz")

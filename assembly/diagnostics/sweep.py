@@ -115,6 +115,8 @@ def linearity_surface(
     """
     surface = _axes(widths, radii, X, seeds, directions)
     target = None if save is None else Path(save)
+    if target is not None and not target.parent.is_dir():
+        raise ArgumentError(f"The 'save' argument must name a file in a folder that exists. Got {str(target)!r}.")
     earlier = _earlier(target, surface)
     points = [(i, j) for i in range(len(surface.widths)) for j in range(len(surface.seeds))]
     with counted("linearity surface", len(points), "networks") as advance:

@@ -129,7 +129,7 @@ def _unpacked(file: BinaryIO) -> dict[str, NDArray[Any]] | None:
 
 def _checked(path: str | Path) -> Path:
     if not isinstance(path, str | os.PathLike) or Path(path).suffix != ".json":
-        raise ArgumentError(f"The 'path' argument must be the name of a .json file. Got {path!r}.")
+        raise ArgumentError(f"The 'path' argument must be the name of a .json file. Got {str(path)!r}.")
     return Path(path)
 
 
