@@ -106,7 +106,6 @@ CASES = (
     Case("beyond", "one bias for all neurons", "no", 0.0, with_one_bias),
     Case("beyond", "4 parts with tanh outputs", "no", 0.0,
          lambda m, s: am.committee(lambda q: am.mlp(N_INPUTS, [m], output_activation="tanh", seed=q), 4, seed=s)),
-    Case("beyond", "standard parametrisation", "yes", -0.5, mlp(None, None, parametrization="standard")),
 )  # fmt: skip
 
 

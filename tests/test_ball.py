@@ -130,7 +130,7 @@ def naive_norm(net: am.Assembly, x: np.ndarray, output: int) -> float:
     return float(np.linalg.norm(0.5 * (dense + dense.T), 2))
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True)
 @given(strategies.graphs(), st.sampled_from([0.02, 0.3, 1.0, 3.0]), st.data())
 def test_no_graph_exceeds_its_bound(network, radius: float, data) -> None:
     inputs, neurons = network
@@ -139,7 +139,7 @@ def test_no_graph_exceeds_its_bound(network, radius: float, data) -> None:
     check_by_sampling(net, x, 0, radius)
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True)
 @given(strategies.mlps(), st.sampled_from([0.02, 0.3, 1.0, 3.0]), st.data())
 def test_no_network_exceeds_its_bound(options, radius: float, data) -> None:
     net = am.mlp(**options)
