@@ -181,8 +181,8 @@ def report(rows: list[dict], path: Path) -> None:
         f"networks at each of the widths {', '.join(map(str, WIDTHS))} and {N_SAMPLES} inputs, all drawn anew for "
         "every repeat.",
         "",
-        "The rule was set while the first repeat was looked at; the others were seen by nobody. Standard parametrisation is "
-        "left out: with that metric on the parameters a network is linear per unit of output gained, not over a fixed "
+        "The rule was set while the first repeat was looked at; the others were seen by nobody. Standard "
+        "parametrisation is left out: with that metric on the parameters a network is linear per unit of output gained, not over a fixed "
         "distance, and the answer is neither.",
         "",
         "| truth | " + " | ".join(ANSWERS) + " |",
