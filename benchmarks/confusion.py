@@ -182,8 +182,8 @@ def report(rows: list[dict], path: Path) -> None:
         "every repeat.",
         "",
         "The rule was set while the first repeat was looked at; the others were seen by nobody. Standard "
-        "parametrisation is left out: with that metric on the parameters a network is linear per unit of output gained, not over a fixed "
-        "distance, and the answer is neither.",
+        "parametrisation is left out: with that metric on the parameters a network is linear per unit of output "
+        "gained, not over a fixed distance, and the answer is neither.",
         "",
         "| truth | " + " | ".join(ANSWERS) + " |",
         "|---|" + "---|" * len(ANSWERS),
