@@ -84,11 +84,7 @@ def test_any_graph(graph, data):
     contracts.check_value(net, network, x)
     contracts.check_parameter_order(net, network, x)
     for output in range(len(outputs)):
-        gradient = naive.gradient(network, net.parameters, x, output)
-        if np.abs(gradient).max(initial=0.0) > 1e-12:
-            contracts.check_gradient(net, network, x, output)
-        else:  # what is left of a gradient that cancels is rounding
-            assert np.abs(net.gradient(x, output)).max(initial=0.0) < 1e-11, (gradient, net.gradient(x, output))
+        contracts.check_gradient(net, network, x, output)
     wanted = naive.hessian(network, net.parameters, x, 1)
     found = net.hessian(x, 1) @ np.eye(net.n_parameters)
     assert np.abs(found - wanted).max(initial=0.0) < 1e-8 * max(1.0, np.abs(wanted).max(initial=0.0))
