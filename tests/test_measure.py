@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import assembly as am
+from assembly.diagnostics import diversity
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
 from assembly.study import design, measure, quantities
@@ -293,7 +294,7 @@ def test_layers_left_out_have_no_weight_or_no_cosine(every_kind):
         own = [neuron.parameter_index for neuron in net.layers[layer].neurons]
         below = set().union(*(set(n.parameter_index) for lower in net.layers[:layer] for n in lower.neurons), set())
         has_own = any(set(index) - below for index in own)
-        assert (layer in measure.hidden_layers(net)) == has_own
+        assert (layer in measure.trainable_layers(net)) == has_own
         if has_own and layer not in measure.layers_with_cosines(net):
             gradients = neuron_gradients(net, layer, inputs[0])
             assert not (gradients @ gradients.T)[~np.eye(len(gradients), dtype=bool)].any()
@@ -312,7 +313,7 @@ def test_layers_left_out_have_no_weight_or_no_cosine(every_kind):
 )
 def test_layers_that_are_measured(name, hidden, with_cosines):
     net = measure.build(of_builder(name, shape=(4, 4), **SMALL[name]))
-    assert measure.hidden_layers(net) == hidden
+    assert measure.trainable_layers(net) == hidden
     assert measure.layers_with_cosines(net) == with_cosines
 
 
@@ -359,6 +360,7 @@ def test_only_what_is_asked_for_is_measured_and_the_same(asked, monkeypatch):
     settings = dataclasses.replace(point.settings, quantities=asked)
     row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
     iterates = any(name.startswith(("hessian", "remainder_top", "kernel_change")) for name in asked)
+    asked = quantities.asked_for(asked)
     assert set(row) == {name for name in whole if quantities.pattern(name) in asked} | (STATUS if iterates else set())
     assert row == {name: whole[name] for name in row}
 
@@ -384,7 +386,13 @@ def test_what_is_not_asked_for_is_not_computed(asked, left_out, monkeypatch):
     point = changed()
     settings = dataclasses.replace(point.settings, quantities=tuple(quantities.pattern(name) for name in asked))
     row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
-    assert {name for name in row if not name.startswith("rms_cosine")} - STATUS == set(asked) - {"rms_cosine_layer_2"}
+    named = {name for name in quantities.asked_for(asked) if name != "rms_cosine_layer_2"}
+    assert {name for name in row if not name.startswith("rms_cosine")} - STATUS == named
+
+
+def test_the_norm_never_stands_alone():
+    row = measure.measure(requested("hessian_norm"), INPUTS)
+    assert {"gradient_norm", "hessian_over_gradient_squared", "hessian_times_radius_over_gradient"} <= set(row)
 
 
 # --- quantities that are measured on request -------------------------------------------------------------------------
@@ -400,6 +408,7 @@ def test_what_is_costly_is_measured_on_request_only(measured):
     assert on_request
     assert not {quantities.pattern(name) for name in measured[2]} & on_request
     assert set(quantities.asked_for(())) == set(quantities.COLUMNS) - on_request
+    assert quantities.LARGEST_GRAM == diversity.LARGEST_EXACT
 
 
 def test_hessians_of_neurons_are_medians_of_those_of_every_neuron_alone():

@@ -247,8 +247,9 @@ def test_quantities_are_names_of_the_table_and_hold_what_is_claimed():
     chosen = SMALLEST.replace("[data]", 'quantities = ["hessian_norm", "rms_cosine_layer_{l}"]\n[data]') + CLAIM
     assert parse(chosen).quantities == ("hessian_norm", "rms_cosine_layer_{l}")
     assert parse(chosen.replace('quantity = "hessian_norm"', 'quantity = "rms_cosine_layer_2"')).claims
-    (line,) = lines(chosen.replace('quantity = "hessian_norm"', 'quantity = "gradient_norm"'))
-    assert "must be one of the study's quantities, hessian_norm, rms_cosine_layer_{l}. Got 'gradient_norm'." in line
+    assert parse(chosen.replace('quantity = "hessian_norm"', 'quantity = "gradient_norm"')).claims  # beside the norm
+    (line,) = lines(chosen.replace('quantity = "hessian_norm"', 'quantity = "q_infinity"'))
+    assert "must be one of the study's quantities, hessian_norm, rms_cosine_layer_{l}. Got 'q_infinity'." in line
     assert "'quantities' key must be" in lines(chosen.replace('["hessian_norm"', '["hesian_norm"'))[0]
 
 

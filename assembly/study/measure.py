@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.conditions import principal_shares
-from assembly.diagnostics.diversity import rms_cosine
-from assembly.diagnostics.dominance import dominance
-from assembly.diagnostics.linearity import kernel_change, remainder, worst_kernel_change, worst_remainder
-from assembly.graph.connections import Convolution, Tied
+from assembly.diagnostics.diversity import rms_cosine, share_nothing
+from assembly.diagnostics.dominance import dominance, trainable_layers
+from assembly.diagnostics.linearity import kernel_change, ratios, remainder, worst_kernel_change, worst_remainder
 from assembly.model import Assembly
 from assembly.seeds import generator
 from assembly.study import quantities
@@ -47,18 +46,7 @@ def first_output(net: Assembly) -> Assembly:
 
 def columns_of(net: Assembly, names: tuple[str, ...] = ()) -> list[str]:
     """Return the columns that a network with one output has when these quantities, or the usual ones, are measured."""
-    return quantities.columns(hidden_layers(net), layers_with_cosines(net), curved_layers(net), names)
-
-
-def hidden_layers(net: Assembly) -> list[int]:
-    """Return the hidden layers with trainable in-edges; sums with identity skips and averages have none."""
-    graph = net.graph
-    last = graph.levels[graph.outputs[0][0]]
-    return [
-        layer
-        for layer in range(1, last)
-        if any(graph.in_degrees(group, trainable=True).any() for group in graph.layers[layer])
-    ]
+    return quantities.columns(trainable_layers(net), layers_with_cosines(net), curved_layers(net), names)
 
 
 def layers_with_cosines(net: Assembly) -> list[int]:
@@ -67,15 +55,12 @@ def layers_with_cosines(net: Assembly) -> list[int]:
     Not those in which they are 0 by construction (neurons that read the inputs alone and share no weight), and none
     above or at a layer of more than `LARGEST_GRAM` neurons, whose Gram matrix would be too large.
     """
-    graph = net.graph
     sizes = [layer.size for layer in net.layers]
-    found = []
-    for layer in hidden_layers(net):
-        edges = [graph.connections[p] for group in graph.layers[layer] for p in graph.incoming[group]]
-        meet = any(not graph.groups[one.source].is_given or isinstance(one, Tied | Convolution) for one in edges)
-        if meet and max(sizes[1 : layer + 1]) <= LARGEST_GRAM:
-            found.append(layer)
-    return found
+    return [
+        layer
+        for layer in trainable_layers(net)
+        if not share_nothing(net, layer) and max(sizes[1 : layer + 1]) <= LARGEST_GRAM
+    ]
 
 
 def curved_layers(net: Assembly) -> list[int]:
@@ -83,7 +68,7 @@ def curved_layers(net: Assembly) -> list[int]:
     graph = net.graph
     return [
         layer
-        for layer in hidden_layers(net)
+        for layer in trainable_layers(net)
         if any(
             not graph.groups[graph.connections[p].source].is_given
             for group in graph.layers[layer]
@@ -220,16 +205,16 @@ def _slope(one: _AtOneInput) -> Row:
 
 
 def _ratios(one: _AtOneInput) -> Row:
-    norm, slope = one.norm, one.slope
+    found = ratios(one.norm, one.slope, one.radius)
     return {
-        "hessian_over_gradient_squared": norm / slope**2 if slope > 0.0 else math.nan,
-        "hessian_times_radius_over_gradient": norm * one.radius / slope if slope > 0.0 else math.nan,
+        "hessian_over_gradient_squared": found.over_gradient_squared,
+        "hessian_times_radius_over_gradient": found.times_radius_over_gradient,
     }
 
 
 def _shares(one: _AtOneInput) -> Row:
     """Who carries the gradient, layer by layer."""
-    shape, measured = dominance(one.net, one.x), hidden_layers(one.net)
+    shape, measured = dominance(one.net, one.x), trainable_layers(one.net)
     row = {"q_infinity": shape.q_infinity}
     for layer in (layer for layer in shape.layers if layer.layer in measured):
         row[f"largest_share_layer_{layer.layer}"] = layer.largest_share
@@ -242,7 +227,7 @@ def _curvature_shares(one: _AtOneInput) -> Row:
     top, coordinates = one.top_pair
     curvature = curvature_contributions(one.hessian.node_space, coordinates)
     row = {}
-    for layer in hidden_layers(one.net):
+    for layer in trainable_layers(one.net):
         carried = shares(curvature[one.net.layers[layer].nodes])
         row[f"largest_curvature_share_layer_{layer}"] = float(carried.max()) if top.converged else math.nan
     return row

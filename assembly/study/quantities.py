@@ -297,6 +297,7 @@ QUANTITIES: tuple[Quantity, ...] = (
 
 COLUMNS = tuple(quantity.column for quantity in QUANTITIES)
 USUAL = tuple(quantity.column for quantity in QUANTITIES if not quantity.is_on_request)
+BESIDE_NORM = ("gradient_norm", "hessian_over_gradient_squared", "hessian_times_radius_over_gradient")
 _BY_COLUMN = {quantity.column: quantity for quantity in QUANTITIES}
 _LAYERED = re.compile(r"(?P<stem>.+_layer_)(?P<layer>[1-9][0-9]*)$")
 
@@ -316,12 +317,18 @@ def pattern(column: str) -> str:
 def asked_for(names: Iterable[str]) -> tuple[str, ...]:
     """Return what a study measures that names these quantities: them, or the usual ones if it names none.
 
+    The Hessian norm never comes alone, since a small output scale makes it small too: the gradient norm and the two
+    ratios come with it.
+
     Examples
     --------
-    >>> asked_for(["hessian_norm"]), "remainder_worst" in asked_for([])
-    (('hessian_norm',), False)
+    >>> asked_for(["hessian_norm"])
+    ('hessian_norm', 'gradient_norm', 'hessian_over_gradient_squared', 'hessian_times_radius_over_gradient')
+    >>> asked_for(["q_infinity"]), "remainder_worst" in asked_for([])
+    (('q_infinity',), False)
     """
-    return tuple(names) or USUAL
+    named = tuple(names) or USUAL
+    return tuple(dict.fromkeys((*named, *BESIDE_NORM))) if "hessian_norm" in named else named
 
 
 def columns(
