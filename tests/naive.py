@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
+STEP = 1e-170  # imaginary; its square underflows, so that a derivative of 0 comes out as 0
+
 ONE = "one"  # the constant that biases hang on
 
 ACTIVATION = {
@@ -98,10 +100,9 @@ def value(network: Network, w, x) -> np.ndarray:
 
 def jacobian(network: Network, w, x, names: Sequence[str] | None = None, pre: bool = False) -> np.ndarray:
     """Return the gradient of every named neuron (by default the outputs), one row each, by an imaginary step."""
-    step = 1e-30
-    shifted = np.asarray(w, dtype=float)[:, None] + 1j * step * np.eye(network.n_parameters)
+    shifted = np.asarray(w, dtype=float)[:, None] + 1j * STEP * np.eye(network.n_parameters)
     values = forward(network, shifted, x)[0 if pre else 1]
-    rows = [np.zeros(network.n_parameters) + np.imag(values[name]) / step for name in names or network.outputs]
+    rows = [np.zeros(network.n_parameters) + np.imag(values[name]) / STEP for name in names or network.outputs]
     return np.array(rows).reshape(-1, network.n_parameters)
 
 
@@ -135,11 +136,11 @@ def shares_of(network: Network, vector) -> dict[str, float]:
 
 def adjoints(network: Network, w, x, output: int = 0) -> dict[str, tuple[float, float]]:
     """Return {name: (df/dz, df/da)} of every neuron: what an imaginary shift of z or a does to the output."""
-    name, step = network.outputs[output], 1e-30j
+    name, step = network.outputs[output], 1j * STEP
     return {
         v: (
-            np.imag(forward(network, w, x, pre_shift={v: step})[1][name]) / 1e-30,
-            np.imag(forward(network, w, x, post_shift={v: step})[1][name]) / 1e-30,
+            np.imag(forward(network, w, x, pre_shift={v: step})[1][name]) / STEP,
+            np.imag(forward(network, w, x, post_shift={v: step})[1][name]) / STEP,
         )
         for v in network.neurons
     }
@@ -450,7 +451,7 @@ def neuron_jacobians(x, matrices, activations) -> list[np.ndarray]:
     n, start, a = sum(w.size for w, _ in matrices), 0, np.asarray(x, dtype=float)
     below, found = np.zeros((len(a), n)), []
     for (w, c), activation in zip(matrices, activations, strict=True):
-        slope = np.imag(ACTIVATION[activation](c * w @ a + 1e-30j)) / 1e-30
+        slope = np.imag(ACTIVATION[activation](c * w @ a + 1j * STEP)) / STEP
         jacobian = c * w @ below
         for i in range(len(w)):
             jacobian[i, start + i * len(a) : start + (i + 1) * len(a)] += c * a

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from assembly.bounds.ascent import Climb, climb_curvature, climb_kernel_change, climb_remainder
 from assembly.bounds.ceiling import Ceiling
+from assembly.bounds.rounding import NON_NEGATIVE
 from assembly.calculus.evaluation import evaluate, gradient
 from assembly.checks import check_number
 from assembly.errors import ArgumentError
 from assembly.graph.description import Graph
 from assembly.program import in_double, lower
 
-ROUNDING = 1.0 + 1e-8
 PIECES = 4  # of the way from the centre to the sphere, on each of which the bound at its end is used
 
 
@@ -130,5 +130,5 @@ def _at(ceiling: Ceiling, radii: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _bracket(what: str, climb: Climb, scale: float, above: float, radius: float, *terms: Any) -> Bracket:
     return Bracket(
-        what, climb.value * scale / ROUNDING, above * ROUNDING, radius, climb.parameters, climb.distance, *terms
+        what, climb.value * scale / NON_NEGATIVE, above * NON_NEGATIVE, radius, climb.parameters, climb.distance, *terms
     )

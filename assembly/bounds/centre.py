@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.blocks.block import Block, SharedBlock
+from assembly.blocks.block import Block, NodeBlock, SharedBlock
 from assembly.blocks.convolution import ConvolutionBlock
 from assembly.blocks.own import OwnBlock
 from assembly.blocks.tied import TiedBlock
@@ -72,9 +72,9 @@ class Link:
         if self.from_given:
             return 0.0
         crude = up(self.bilinear * norm_up(b[self.block.target]))
-        if isinstance(self.block, SharedBlock):
+        if isinstance(self.block, SharedBlock) or not isinstance(self.block, NodeBlock):
             return crude
-        squares = self.block.spread((self.block.factor.astype(np.float64) * b[self.block.target]) ** 2)  # type: ignore[attr-defined]
+        squares = self.block.spread((self.block.factor.astype(np.float64) * b[self.block.target]) ** 2)
         return min(crude, float(np.sqrt(up(squares.max(initial=0.0), len(b) + 4))))
 
 

@@ -26,11 +26,7 @@ from assembly.bounds.adjoints import Adjoints
 from assembly.bounds.ball import Ball, Form
 from assembly.bounds.centre import Centre
 from assembly.bounds.norms import perron_bound
-from assembly.bounds.rounding import Array
-
-ROUNDING = (
-    1.0 + 1e-8
-)  # fewer than 10^7 roundings lead from the centre to the matrix, all sums and products of non-negatives
+from assembly.bounds.rounding import NON_NEGATIVE, Array
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def _of_matrices(dominance: dict[int, Array], coupling: dict[int, Array], at_cen
     if not np.isfinite(matrix).all():
         return CurvatureBound(np.inf, at_centre, {}, {})
     worst = np.abs(np.linalg.eigh(0.5 * (matrix + matrix.T))[1][:, -1])
-    value = (at_centre + perron_bound(matrix)) * ROUNDING
+    value = (at_centre + perron_bound(matrix)) * NON_NEGATIVE
     return CurvatureBound(
         value,
         at_centre,

@@ -10,10 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from assembly.bounds.norms import spectral_norm_bound
+from assembly.bounds.norms import collatz_bound, spectral_norm_bound
 from assembly.bounds.rounding import EPSILON, Array, gamma, norm_up, up
-
-POWER_STEPS = 12  # towards the Perron vector of a non-negative matrix; the bound holds after any number
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ class Enclosure:
         matrix = np.ldexp(self.matrix, -exponent)
         gram = np.abs(matrix @ matrix.T)
         gram = up(gram + gamma(matrix.shape[1]) * float(norm_up(matrix, axis=1).max(initial=0.0)) ** 2)
-        return up(float(np.ldexp(np.sqrt(np.sqrt(_collatz(gram * gram))), exponent)) + self.error, 4)
+        return up(float(np.ldexp(np.sqrt(np.sqrt(collatz_bound(gram * gram))), exponent)) + self.error, 4)
 
     def scaled(self, factors: Array, error: float = 0.0) -> Enclosure:
         """Return ``A diag(d)``, each d off by at most `error`."""
@@ -97,15 +95,3 @@ class Enclosure:
 
     def _scaled_error(self, factor: float, error: float) -> float:
         return up((factor + error) * self.error + (error + EPSILON * factor) * self.size, 5)
-
-
-def _collatz(squares: Array) -> float:
-    """Upper bound of the norm of a symmetric non-negative matrix: the largest ratio (S x)_i / x_i of a positive x."""
-    smallest = squares.max(initial=0.0) * EPSILON
-    if smallest == 0.0:
-        return float(np.abs(squares).sum())
-    x = np.ones(len(squares))
-    for _ in range(POWER_STEPS):
-        x = squares @ x
-        x = x / x.max() + EPSILON
-    return up(float((squares @ x / x).max()), len(squares) + 1)

@@ -111,7 +111,7 @@ def sparse_norm_bound(matrix: csr_array) -> float:
         tall = scaled if scaled.shape[0] >= scaled.shape[1] else scaled.T.tocsr()
         bound = min(bound, _root_of_gram((tall.T @ tall).toarray(), tall.shape[0], norm_up(scaled.data)))
     else:
-        bound = min(bound, _collatz(sizes))
+        bound = min(bound, collatz_bound(sizes))
     return _scaled_back(up(bound + lost), exponent)
 
 
@@ -353,12 +353,26 @@ def _proven(matrix: Array, estimate: float, residual: float, size: float) -> flo
     return fallback
 
 
-def _collatz(sizes: csr_array) -> float:
-    """Bound the norm of a non-negative sparse matrix by ratios after 20 steps of power iteration."""
-    transposed = sizes.T.tocsr()
-    x = np.ones(sizes.shape[1])
+def collatz_bound(sizes: Array | csr_array) -> float:
+    r"""Return a proven upper bound of the norm of a non-negative matrix, by ratios after 20 steps of power iteration.
+
+    For any positive x it is at most the root of :math:`\max_i (A^T A x)_i / x_i` (Collatz and Wielandt).
+
+    Notes
+    -----
+    Cost: 42 passes over the entries.
+
+    Examples
+    --------
+    >>> 2.0 <= collatz_bound(np.ones((2, 2))) < 2.0 + 1e-12
+    True
+    """
+    transposed = sizes.T.tocsr() if isinstance(sizes, csr_array) else sizes.T
+    x: Array = np.ones(sizes.shape[1])
     for _ in range(20):
         x = transposed @ (sizes @ x)
+        if not x.any():
+            return 0.0
         x = np.maximum(x / x.max(), 1e-6)
     images = transposed @ (sizes @ x)
     return up(math.sqrt(up(float((images / x).max()), sum(sizes.shape) + 1)))

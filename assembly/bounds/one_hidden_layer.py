@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.bounds.intervals import suprema
-from assembly.bounds.rounding import Array, gamma
+from assembly.bounds.rounding import NON_NEGATIVE, Array, gamma
 from assembly.calculus.evaluation import Evaluation
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.one_hidden_layer import larger
@@ -26,7 +26,6 @@ from assembly.calculus.one_hidden_layer import larger
 FIRST_CELLS, FACTOR, ROUNDS = 16, 8, 4
 CHUNK = 2**18  # neurons times cells at once
 SLACK = 1e-4  # relative distance from what is attained at which the cutting ends
-ROUNDING = 1.0 + 1e-8  # far more than the rounding of the node values, whose sums have one layer of terms
 
 
 def norm_bound(evaluation: Evaluation, hessian: NodeSpaceHessian, radius: float) -> float:
@@ -44,7 +43,7 @@ def norm_bound(evaluation: Evaluation, hessian: NodeSpaceHessian, radius: float)
     -----
     Cost: 16 cells for every neuron, up to 8192 for the few that may hold the maximum.
     """
-    alpha, beta = (norm * ROUNDING for norm in hessian.squared_norms())
+    alpha, beta = (norm * NON_NEGATIVE for norm in hessian.squared_norms())
     z_error, abar_error = _errors(evaluation, hessian)
     adjoint = np.abs(hessian.abar) + abar_error
     blocks = _Blocks(hessian.program.codes, evaluation.pre[0], z_error, adjoint, alpha, beta, radius)
@@ -62,7 +61,7 @@ def norm_bound(evaluation: Evaluation, hessian: NodeSpaceHessian, radius: float)
         nodes, left, n_cells = nodes[open_], bounds[open_], n_cells * FACTOR
         if len(nodes) == 0:
             break
-    return max(bound, float(left.max(initial=0.0))) * ROUNDING
+    return max(bound, float(left.max(initial=0.0))) * NON_NEGATIVE
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,4 +114,4 @@ def _errors(evaluation: Evaluation, hessian: NodeSpaceHessian) -> tuple[Array, A
             signs[block.target] = np.sign(block.factor) * np.abs(hessian.b[block.target])
             block.pull(np.abs(weights), signs, abar_sizes)
     lost = gamma(program.n_nodes + len(program.blocks) + 8)
-    return lost * ROUNDING * z_sizes, lost * ROUNDING * abar_sizes
+    return lost * NON_NEGATIVE * z_sizes, lost * NON_NEGATIVE * abar_sizes

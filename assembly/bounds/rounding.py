@@ -25,6 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 EPSILON = 2.0**-52
+NON_NEGATIVE = (
+    1.0 + 1e-8
+)  # covers fewer than 10^7 roundings of sums, products, roots and maxima of non-negative numbers
 LIBRARY = 32  # times EPSILON and the sum of the absolute values of its terms: the error of sigma or a derivative of it
 SMALLEST = 2.0**-1074  # two products that underflow lose at most this
 
