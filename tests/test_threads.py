@@ -1,0 +1,93 @@
+"""One pool of threads: everything is done once, in order, by at most so many threads, and BLAS stands aside."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from assembly import threads
+
+
+@pytest.fixture
+def two(monkeypatch):
+    monkeypatch.setattr(threads, "_available", lambda: 2)
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_pieces_cover_everything_once():
+    for n in (1, 7, 8, 4096, 4099):
+        parts = threads.pieces(n, 2**30)
+        assert np.concatenate([np.arange(n)[part] for part in parts]).tolist() == list(range(n))
+        assert len(parts) == min(8, n)
+    assert threads.pieces(10, 2**24 - 1) == [slice(0, 10)]
+
+
+def test_results_come_in_order_from_two_threads(two):
+    meet = threading.Barrier(2, timeout=30.0)
+
+    def task(i):
+        if i < 2:
+            meet.wait()  # deadlocks unless two threads are at work
+        return i * i, threading.get_ident()
+
+    results = threads.run(task, range(20))
+    assert [square for square, _ in results] == [i * i for i in range(20)]
+    assert len({thread for _, thread in results}) == 2
+
+
+def test_one_thread_where_one_is_allowed_and_inside_a_task(two):
+    with threads.limited(1):
+        assert threads.n_threads() == 1
+        assert {threads.run(lambda _: threading.get_ident(), range(9))[0]} == {threading.get_ident()}
+        assert len(set(threads.run(lambda _: threading.get_ident(), range(9)))) == 1
+    nested = threads.run(lambda _: threads.run(lambda _: threading.get_ident(), range(9)), range(4))
+    assert all(len(set(inner)) == 1 for inner in nested)
+    assert threads.n_threads() == 2
+
+
+def test_the_first_error_is_raised_and_nothing_else_begins(two):
+    begun = []
+
+    def task(i):
+        begun.append(i)
+        if i == 1:
+            raise ValueError("one")
+        time.sleep(0.02)
+
+    with pytest.raises(ValueError, match="one"):
+        threads.run(task, range(200))
+    assert len(begun) < 100
+    assert threads.run(lambda i: i, range(4)) == [0, 1, 2, 3]
+
+
+def test_blas_has_one_thread_while_anybody_is_inside(two):
+    before = blas_threads()
+    with threads.one_blas_thread():
+        with threads.one_blas_thread():
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+    assert all(set(found) == {1} for found in threads.run(lambda _: blas_threads(), range(3)))
+    assert blas_threads() == before
+
+
+def test_the_environment_limits_the_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads.n_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "nonsense")
+    assert threads.n_threads() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside threads: the point of this test
+def test_a_forked_child_has_a_pool_of_its_own(two):
+    threads.run(lambda i: i, range(4))
+    child = os.fork()
+    if child == 0:  # pragma: no cover (another process)
+        os._exit(0 if threads.run(lambda i: i, range(4)) == [0, 1, 2, 3] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
