@@ -13,3 +13,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.name == "assembly.model.Assembly.to_torch" and not HAS_TORCH:
             item.add_marker(pytest.mark.skip(reason="PyTorch is not installed"))
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Leave the pictures out of reports, where only their words and numbers are looked at."""
+    monkeypatch.setattr("assembly.study.report.draw_pictures", lambda result, findings: [])

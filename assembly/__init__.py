@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from assembly.architectures.own import check_submodel, submodel
     from assembly.architectures.residual import densenet, resnet
     from assembly.architectures.thinned import dropout
-    from assembly.diagnostics.diagnose import Diagnosis, diagnose
+    from assembly.diagnostics.diagnose import diagnose
+    from assembly.diagnostics.diagnosis import Diagnosis
     from assembly.diagnostics.surface import LinearitySurface
     from assembly.diagnostics.sweep import linearity_surface
     from assembly.estimate import Estimate
+    from assembly.forecasting import Forecast, forecast
     from assembly.graph.neurons import Edge
     from assembly.interchange import load, save
     from assembly.linearized import LinearizedModel
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Assembly": "model",
-    "Diagnosis": "diagnostics.diagnose",
+    "Diagnosis": "diagnostics.diagnosis",
     "Edge": "graph.neurons",
     "Estimate": "estimate",
+    "Forecast": "forecasting",
     "Layer": "neuron",
     "LinearitySurface": "diagnostics.surface",
     "LinearizedModel": "linearized",
@@ -53,6 +56,7 @@ _HOME = {
     "dropout": "architectures.thinned",
     "errors": "errors",
     "few_active": "architectures.counterexamples",
+    "forecast": "forecasting",
     "from_networkx": "architectures.neurons",
     "from_neurons": "architectures.neurons",
     "from_torch": "torch_modules",
@@ -74,6 +78,7 @@ __all__ = [
     "Diagnosis",
     "Edge",
     "Estimate",
+    "Forecast",
     "Layer",
     "LinearitySurface",
     "LinearizedModel",
@@ -88,6 +93,7 @@ __all__ = [
     "dominated",
     "dropout",
     "few_active",
+    "forecast",
     "from_networkx",
     "from_neurons",
     "from_torch",

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from assembly.calculus.evaluation import Evaluation, evaluate, gradient
 from assembly.checks import check_count, check_samples
 from assembly.errors import ArgumentError, ShapeError
+from assembly.estimate import Estimate, together
 from assembly.graph.description import Graph
-from assembly.program import lower
+from assembly.program import Program, lower
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
@@ -28,6 +29,8 @@ class Body:
     weights : list of ndarray
         Flat weights of every parameter block of the graph, in order.
     dtype : dtype
+    program : Program, optional
+        The same graph, lowered before.
     """
 
     def __init__(
@@ -35,8 +38,9 @@ class Body:
         graph: Graph,
         weights: list[NDArray[Any]],
         dtype: np.dtype[Any],
+        program: Program | None = None,
     ) -> None:
-        self.program = lower(graph, dtype)
+        self.program = lower(graph, dtype) if program is None else program
         by_place = {(part.start, part.stop): block for part, block in zip(graph.parameter_blocks, weights, strict=True)}
         self.weights = [
             block.weights(np.empty(0)) if part is None else by_place[part.start, part.stop].reshape(block.shape)
@@ -88,6 +92,14 @@ class Body:
     def gradient(self, x: ArrayLike, output: int) -> NDArray[Any]:
         """Return the gradient of one output in the parameters."""
         return gradient(self.at(self.sample(x)), 0, self.output(output))
+
+    def hessian_norms(self, X: ArrayLike, output: int, tol: float, max_steps: int, seed: int) -> Estimate:
+        """Return the Hessian norms of one output at a batch, evaluated in chunks that bound the memory."""
+        from assembly.calculus.lockstep import input_norms
+
+        samples, number = self.samples("X", X), self.output(output)
+        chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
+        return together([input_norms(self.at(chunk), number, tol, max_steps, seed) for chunk in chunks])
 
     def hessian(self, x: ArrayLike, output: int) -> Hessian:
         """Return the Hessian of one output in the parameters."""

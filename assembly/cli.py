@@ -16,6 +16,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress, when the output is no terminal
 _SHOWN_FAILURES = 5
+_PATIENCE = 2.0  # seconds: what takes longer is announced
+_FEW_WEIGHTS = 10**6  # are measured in less,
+_MANY_WEIGHTS = 10**8  # take longer to build
+_COPIES = 8  # of the weights, beside them, while they are moved along a direction
 
 _INTRODUCTION = """
 When does a wide neural network become linear in its parameters, and when does it not?
@@ -352,14 +357,21 @@ def _progress(console: Console) -> Iterator[Any]:
 
 # --- inspect ---------------------------------------------------------------------------------------------------------
 
+_DIAGNOSED = (  # beginnings of the columns of a study that a diagnosis shows, some of them averaged in another order
+    *("hessian_norm", "gradient_norm", "hessian_over_gradient_squared", "q_infinity", "largest_residual"),
+    *("largest_share_", "largest_curvature_share_", "effective_number_", "rms_cosine_"),
+)
+
 
 @app.command(help=_INSPECT)
 def inspect(
     saved: Annotated[
         Path | None, typer.Argument(metavar="[NET.json]", help="A saved network; one is built if left out.")
     ] = None,
-    architecture: Annotated[str, typer.Option(metavar="NAME", help="An architecture of `assembly list`.")] = "mlp",
-    width: Annotated[int, typer.Option(metavar="M", help="The width m.")] = 256,
+    architecture: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An architecture of `assembly list`; mlp if left out.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(metavar="M", help="The width m; 256 if left out.")] = None,
     hidden: Annotated[
         str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
     ] = None,
@@ -370,7 +382,7 @@ def inspect(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the parameters.")] = 0,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the parameters; 0 if left out.")] = None,
     data: Annotated[str, typer.Option(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")] = "digits",
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
@@ -399,20 +411,25 @@ def inspect(
         from assembly import kernels
         from assembly.checks import check_count, check_number
 
-        check_count("--width", width)
-        check_count("--seed", seed, minimum=0)
+        given = _given({"hidden": hidden, "activation": activation}, settings or [])
+        built = {"architecture": architecture, "width": width, "seed": seed, **given}
+        refused = [key for key, value in built.items() if value is not None]
+        if saved is not None and refused:
+            raise ArgumentError(f"The '{refused[0]}' option is for a network that is built, not for a saved one.")
+        architecture = "mlp" if architecture is None else architecture
+        width = check_count("--width", 256 if width is None else width)
+        seed = check_count("--seed", 0 if seed is None else seed, minimum=0)
         check_count("--inputs", inputs)
         check_number("--radius", radius, above=0.0)
         check_number("--tol", tol, above=0.0, below=1.0)
         if ball is not None:
             check_number("--ball", ball, above=0.0)
-        given = _given({"hidden": hidden, "activation": activation}, settings or [])
-        if saved is not None and given:
-            raise ArgumentError(
-                f"The '{next(iter(given))}' option is for a network that is built, not for a saved one."
-            )
         options = _options_of(architecture, given)
         loaded = datasets.load(data, target)
+        if inputs > len(loaded.inputs):
+            raise ArgumentError(
+                f"The '--inputs' option must be at most {len(loaded.inputs)}, the rows of {loaded.name}. Got {inputs}."
+            )
         rows = datasets.measured_inputs(loaded, inputs, seed=0)
 
         from assembly.study.design import Point, Settings
@@ -423,12 +440,12 @@ def inspect(
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
         brackets = None if ball is None else _brackets(net, rows, ball)
-        _console(stderr=True).print(f"measuring {net.n_parameters:,} parameters ...", markup=False)
+        _console(stderr=True).print(_announced(net, len(rows), tol), markup=False)
         outcome = _measured(net, point, rows)
         lines = [] if saved is not None else _numbers_of(point)
-        lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs")
-        _show_diagnosis(console, net, rows, save)
-        _show_network(console, net, lines, outcome)
+        lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs; R = {radius:g}")
+        _show_diagnosis(console, net, rows, tol, save)
+        _show_network(console, net, lines, outcome, radius)
         if brackets is not None:
             _show_brackets(console, net, rows, brackets, save)
 
@@ -473,10 +490,15 @@ def _value(text: str) -> bool | int | float | str:
 
 
 def _network(point: Point) -> Assembly:
+    from assembly.memory import gibibytes
     from assembly.study.measure import build
-    from assembly.study.runner import check_memory
+    from assembly.study.runner import check_memory, memory_needed, size_of
 
     check_memory([point], 1)
+    n_weights = size_of(point).n_weights
+    if n_weights > _MANY_WEIGHTS:
+        text = f"building {n_weights:,} weights, about {gibibytes(memory_needed(point))} with all that is measured ..."
+        _console(stderr=True).print(text, markup=False)
     return build(point)
 
 
@@ -505,6 +527,24 @@ def _measured(net: Assembly, point: Point, rows: NDArray[Any]) -> Outcome:
     return outcome
 
 
+def _announced(net: Assembly, n_inputs: int, tol: float) -> str:
+    """Return what is measured, and about how long it will take if that is long."""
+    text = f"measuring {net.n_parameters:,} parameters"
+    if net.n_parameters < _FEW_WEIGHTS:
+        return f"{text} ..."
+    from assembly.forecasting import forecast
+    from assembly.study.measure import layers_with_cosines
+
+    ahead = forecast(net)
+    norm, grams = ahead.hessian_norm(tol), [ahead.gram(layer) for layer in layers_with_cosines(net)]
+    seconds = n_inputs * (2.0 * norm.seconds + (9.0 + 2.0 * n_inputs) * ahead.gradient().seconds)
+    seconds += n_inputs * sum(gram.seconds for gram in grams)
+    if seconds < _PATIENCE:
+        return f"{text} ..."
+    working = max([_COPIES * ahead.weights, norm.working, *(gram.working for gram in grams)])
+    return f"{text}, {replace(norm, seconds=seconds, working=working)} ..."
+
+
 def _numbers_of(point: Point) -> list[str]:
     from assembly.study.builders import BUILDERS
 
@@ -513,10 +553,10 @@ def _numbers_of(point: Point) -> list[str]:
     return [f"{builder.name}, m = {point.width}{''.join(derived)}, seed {point.seed}: {builder.text}"]
 
 
-def _show_diagnosis(console: Console, net: Assembly, rows: NDArray[Any], folder: Path | None) -> None:
+def _show_diagnosis(console: Console, net: Assembly, rows: NDArray[Any], tol: float, folder: Path | None) -> None:
     from assembly.diagnostics.diagnose import diagnose
 
-    diagnosis = diagnose(net, rows)
+    diagnosis = diagnose(net, rows, tol=tol)
     console.print(f"{diagnosis.text}\n", markup=False, soft_wrap=True)
     if folder is not None:
         from assembly.plots.diagnosis import save_diagnosis  # draws: a second to import
@@ -525,7 +565,9 @@ def _show_diagnosis(console: Console, net: Assembly, rows: NDArray[Any], folder:
         console.print(f"Written: {folder}\n", markup=False, soft_wrap=True)
 
 
-def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Outcome) -> None:
+def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Outcome, radius: float) -> None:
+    """Show what stands in no diagnosis."""
+    from assembly.diagnostics.diagnose import RADIUS
     from assembly.study.quantities import describe_any
 
     assert outcome.quantities is not None
@@ -535,7 +577,10 @@ def _show_network(console: Console, net: Assembly, lines: list[str], outcome: Ou
     table.add_column("quantity", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("meaning")
+    diagnosed = (*_DIAGNOSED, "hessian_times_radius") if radius == RADIUS else _DIAGNOSED
     for name, value in outcome.quantities.items():
+        if name.startswith(diagnosed):
+            continue
         quantity = describe_any(name)
         table.add_row(quantity.text, "undefined" if value != value else f"{value:.6g}", _first_clause(quantity.meaning))
     console.print(table)

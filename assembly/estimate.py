@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,3 +62,19 @@ class Estimate:
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+
+def together(estimates: Sequence[Estimate]) -> Estimate:
+    """Return several estimates as one: all values and residuals, and the steps of the one that took most.
+
+    Examples
+    --------
+    >>> together([Estimate(0.25, 1e-9, True, 12), Estimate(0.5, 0.1, False, 20)]).converged
+    False
+    """
+    return Estimate(
+        np.concatenate([np.atleast_1d(one.value) for one in estimates]),
+        np.concatenate([np.atleast_1d(one.residual) for one in estimates]),
+        all(one.converged for one in estimates),
+        max(one.n_steps for one in estimates),
+    )

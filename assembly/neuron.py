@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from assembly.calculus.gram import neuron_gram
 from assembly.calculus.shares import contributions, shares
 from assembly.checks import check_count, check_number
 from assembly.errors import ArgumentError
-from assembly.estimate import Estimate
+from assembly.estimate import Estimate, together
 from assembly.graph.connections import Own, Places
 from assembly.graph.description import CONSTANT, Graph
 
@@ -124,8 +124,8 @@ class Layer:
         Notes
         -----
         Cost per step: two passes over the weights of the layers between, as matrix products with a row for every
-        neuron. Memory: about 70 vectors of two numbers per neuron below, for as many neurons at once as fit in
-        0.5 GiB.
+        neuron. Memory: a vector of two numbers per neuron below for every step, for up to 32 neurons at once on every
+        thread, fewer where that is more than 0.25 GiB.
 
         Examples
         --------
@@ -135,7 +135,7 @@ class Layer:
         >>> bool(abs(norms.value[5] / layer.neurons[5].pre.hessian([1.0, 2.0]).norm().value - 1.0) < 1e-12)
         True
         """
-        from assembly.calculus.lockstep import hessian_norms
+        from assembly.calculus.lockstep import neuron_norms
 
         tol, max_steps = check_number("tol", tol, above=0.0, below=1.0), check_count("max_steps", max_steps)
         sample, found = self._assembly._body.sample(x)[0], []
@@ -144,13 +144,8 @@ class Layer:
                 neurons = Neurons(self._assembly, [(group, self._assembly.graph.groups[group].size)])
                 found += [neuron.pre.hessian(sample).norm(tol, max_steps=max_steps, seed=seed) for neuron in neurons]
             else:
-                found.append(hessian_norms(body.at(body.sample(sample)), tol, max_steps, seed))
-        return Estimate(
-            np.concatenate([np.atleast_1d(one.value) for one in found]),
-            np.concatenate([np.atleast_1d(one.residual) for one in found]),
-            all(one.converged for one in found),
-            max(one.n_steps for one in found),
-        )
+                found.append(neuron_norms(body.at(body.sample(sample)), tol, max_steps, seed))
+        return together(found)
 
     def gradient_norms(self, x: ArrayLike) -> NDArray[np.float64]:
         r"""Return the norm of the gradient of every neuron's pre-activation, each a sub-model of its own.
@@ -236,6 +231,22 @@ class Layer:
             terms.append(f"{factor} x {source}")
         shown = terms[:6] + ([f"... and {len(terms) - 6} more"] if len(terms) > 6 else [])
         return f"layer {self.index}: {self.size} {', '.join(names)}" + ("; z = " + " + ".join(shown) if terms else "")
+
+
+class Layers(tuple[Layer, ...]):
+    """The layers of an assembly, by number."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Layer | tuple[Layer, ...]:
+        try:
+            return super().__getitem__(index)
+        except IndexError:
+            raise IndexError(
+                f"This network has {len(self)} layers, numbered from 0, the inputs, to {len(self) - 1}. Got {index}."
+            ) from None
 
 
 class Neurons(Sequence["Neuron"]):
@@ -355,6 +366,22 @@ class Neuron:
     def parameters(self) -> NDArray[Any]:
         """Its parameters, flat: a copy of those of the assembly at `parameter_index`."""
         return self._assembly.parameters[self.parameter_index]
+
+    @property
+    def assembly(self) -> Assembly:
+        """The neuron as an assembly of its own: its ancestors and itself, with a copy of their parameters.
+
+        Whatever looks at a network then looks at the neuron: `assembly.diagnose`, the shares of its parents in
+        `assembly.diagnostics.dominance`, `Assembly.curvature_in_ball`. Parents and shares are those of `pre`, a sum.
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> neuron = am.mlp(n_inputs=2, widths=[64, 64], seed=0).layers[2].neurons[5]
+        >>> len(neuron.pre.assembly.parts), bool(neuron.pre.assembly([1.0, 2.0]) == neuron.pre([1.0, 2.0]))
+        (64, True)
+        """
+        return type(self._assembly).from_graph(self._restricted[0], self.parameters)
 
     def value(self, x: ArrayLike) -> Any:
         """Return a_v (or z_v for `pre`) at one sample or a batch."""

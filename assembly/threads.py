@@ -44,8 +44,8 @@ def limited(n: int) -> Generator[None]:
         _limit.reset(token)
 
 
-def pieces(n: int, n_bytes: int) -> list[slice]:
-    """Return how `n` things that are `n_bytes` together are divided: not at all if they are small.
+def pieces(n: int, n_bytes: int, most: int = N_PIECES) -> list[slice]:
+    """Return how `n` things that are `n_bytes` together are divided, into `most` at most: not at all if they are small.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def pieces(n: int, n_bytes: int) -> list[slice]:
     >>> len(pieces(4096, 2**27))
     8
     """
-    count = min(N_PIECES, n) if n_bytes >= SMALLEST_BYTES else 1
+    count = min(N_PIECES, most, n) if n_bytes >= SMALLEST_BYTES else 1
     return [slice(i * n // count, (i + 1) * n // count) for i in range(count)]
 
 
@@ -66,8 +66,8 @@ def run(task: Callable[..., Result], works: Sequence[Any]) -> list[Result]:
     Exception
         The first that a task raises, when the tasks that had begun are done.
     """
-    n_helpers = min(n_threads(), len(works)) - 1
-    if n_helpers < 1 or getattr(_inside, "task", False):
+    n_helpers = 0 if len(works) < 2 or getattr(_inside, "task", False) else min(n_threads(), len(works)) - 1
+    if n_helpers < 1:
         return [task(work) for work in works]
     results: list[Any] = [None] * len(works)
     numbers = itertools.count()

@@ -24,7 +24,7 @@ import numpy as np
 
 import assembly as am
 from assembly.diagnostics.culprits import Culprit
-from assembly.diagnostics.diagnose import Diagnosis
+from assembly.diagnostics.diagnosis import Diagnosis
 from assembly.seeds import generator
 from assembly.study import specification
 from assembly.study.builders import BUILDERS

@@ -9,10 +9,10 @@ Only what stands between the marks is replaced.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable
 from pathlib import Path
+
+import marks
 
 from assembly.diagnostics.verdict import exponent_text, signed
 from assembly.study.builders import BUILDERS
@@ -28,18 +28,13 @@ ALIGNMENT = ("---", "---", "---", "---", "--:", "--:", "--:", "---")
 
 def page(text: str, rows: Iterable[dict[str, str]]) -> str:
     """Return the page with table and pictures in place of what stands there."""
-    for mark, content in (("table", table(rows)), ("pictures", pictures())):
-        between = re.compile(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", re.DOTALL)
-        text, n_found = between.subn(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)
-        if n_found != 1:
-            raise ValueError(f"{PAGE.name} must hold <!-- {mark}: begin --> and <!-- {mark}: end --> once.")
-    return text
+    return marks.filled(text, {"table": table(rows), "pictures": pictures()})
 
 
 def table(rows: Iterable[dict[str, str]]) -> str:
     """Return one line for every claim: what was predicted and what was measured."""
     study = load("architectures")
-    lines = [HEADINGS, ALIGNMENT]
+    lines = []
     for row in rows:
         if not row["prediction"]:
             continue
@@ -57,9 +52,7 @@ def table(rows: Iterable[dict[str, str]]) -> str:
                 row["verdict"],
             )
         )
-    head, alignment, *body = lines
-    shown = [head, alignment, *(tuple(markdown_cell(cell) for cell in line) for line in body)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
+    return marks.table(HEADINGS, ALIGNMENT, [[markdown_cell(cell) for cell in line] for line in lines])
 
 
 def pictures() -> str:
@@ -88,11 +81,5 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def read(path: Path = NUMBERS) -> list[dict[str, str]]:
-    """Return the rows of a table of exponents."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8"), read()), "utf-8")
+    PAGE.write_text(page(PAGE.read_text("utf-8"), marks.rows_of(NUMBERS)), "utf-8")

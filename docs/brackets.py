@@ -1,6 +1,7 @@
-"""Measure the brackets of docs/background/certificate.md anew: brackets.csv, falling.csv and the picture.
+"""Measure the brackets of docs/background/certificate.md anew: four tables beside it, and the picture.
 
     python docs/brackets.py            about five minutes on two cores
+    python docs/brackets.py --others   only other architectures (others.csv) and Jacobians (jacobians.csv), a minute
     python docs/brackets.py --quick    narrow networks, to see that it runs; writes to the folder given by --to
 
 tanh, Gaussian readout, seed 0, the first of the four digits images that studies measure at (|x| = 8).
@@ -17,6 +18,8 @@ from typing import Any
 
 import assembly as am
 from assembly import data
+from assembly.bounds.ball import Ball
+from assembly.bounds.centre import Centre
 from assembly.plots.bracket import describe_brackets, draw_brackets
 from assembly.plots.style import to_svg
 
@@ -72,6 +75,44 @@ def falling(widths: Sequence[int]) -> Iterable[dict[str, Any]]:
         }
 
 
+def others(width: int) -> Iterable[dict[str, Any]]:
+    """Yield brackets of the Hessian norm of other architectures, of few or many ways through them."""
+    x = image()
+    networks = {
+        "convolutions, two layers": am.cnn((8, 8), [width // 8, width // 8], kernel=3, seed=0),
+        "residual, two blocks": am.resnet(n_inputs=len(x), width=width, n_blocks=2, seed=0),
+        "dense blocks, two layers": am.densenet(n_inputs=len(x), widths=[width, width], seed=0),
+        "sparse, three layers": am.random_dag(len(x), 3, width, 16, seed=0),
+        "fully connected, two layers": am.mlp(n_inputs=len(x), widths=[width, width], activation="tanh", seed=0),
+    }
+    for name, net in networks.items():
+        for radius in (0.1, 1.0, 2.0):
+            found = net.curvature_in_ball(x, radius)
+            yield {
+                "network": name,
+                "parameters": f"{net.n_parameters:,}",
+                "R": f"{radius:g}",
+                "attained": f"{found.lower:.4g}",
+                "proven": f"{found.upper:.4g}",
+                "ratio": f"{found.ratio:.3g}",
+            }
+
+
+def jacobians(width: int) -> Iterable[dict[str, Any]]:
+    """Yield norms of the hidden layers' matrices of three hidden layers: alone, with slopes, with the largest ones."""
+    x = image()
+    centre = Centre(am.mlp(n_inputs=len(x), widths=[width] * 3, activation="tanh", seed=0).evaluate(x), 0)
+    ball = Ball(centre, 1.0)
+    for i, link in enumerate(centre.links):
+        if not link.from_given and centre.sizes[link.target] == width:
+            yield {
+                "into layer": link.target,
+                "c W": f"{link.map.norm:.3g}",
+                "c W diag(slopes) at the centre": f"{link.map.scaled(centre.slope[link.source]).norm:.3g}",
+                "with the largest slopes, R = 1": f"{ball.with_slopes(i).norm:.3g}",
+            }
+
+
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -95,13 +136,19 @@ def picture(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--others", action="store_true")
     parser.add_argument("--to", type=Path, default=HOME)
     arguments = parser.parse_args()
+    (arguments.to / "background").mkdir(parents=True, exist_ok=True)
+    width = 64 if arguments.quick else 1024
+    write(arguments.to / "background" / "others.csv", list(others(min(width, 128))))
+    write(arguments.to / "background" / "jacobians.csv", list(jacobians(width)))
+    if arguments.others:
+        return
     rows = []
-    for row in brackets(64 if arguments.quick else 1024):
+    for row in brackets(width):
         print(row, flush=True)
         rows.append(row)
-    (arguments.to / "background").mkdir(parents=True, exist_ok=True)
     (arguments.to / "pictures").mkdir(parents=True, exist_ok=True)
     write(arguments.to / "background" / "brackets.csv", rows)
     (arguments.to / "pictures" / "brackets.svg").write_text(picture(rows), encoding="utf-8")

@@ -9,11 +9,11 @@ Only what stands between the marks is replaced.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+import marks
 
 from assembly.diagnostics.verdict import exponent_text, signed
 from assembly.study.contents import interval_text, markdown_cell
@@ -30,12 +30,7 @@ ALIGNMENT = ("--:", "---", "---", "---", "--:", "--:", "--:", "--:", "--:", "---
 
 def page(text: str, rows: Sequence[dict[str, str]]) -> str:
     """Return the page with tally, table and exceptions in place of what stands there."""
-    for mark, content in (("tally", tally(rows)), ("table", table(rows)), ("exceptions", exceptions(rows))):
-        between = re.compile(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", re.DOTALL)
-        text, n_found = between.subn(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)
-        if n_found != 1:
-            raise ValueError(f"{PAGE.name} must hold <!-- {mark}: begin --> and <!-- {mark}: end --> once.")
-    return text
+    return marks.filled(text, {"tally": tally(rows), "table": table(rows), "exceptions": exceptions(rows)})
 
 
 def tally(rows: Sequence[dict[str, str]]) -> str:
@@ -46,15 +41,15 @@ def tally(rows: Sequence[dict[str, str]]) -> str:
 
 def table(rows: Sequence[dict[str, str]]) -> str:
     """Return one line for every claim: what was predicted and what was measured."""
-    lines = [HEADINGS, ALIGNMENT]
+    lines = []
     for row in rows:
         cells = (
             *(row["claim"], row["what"], f"{row['architecture']} (`{row['builder']}`)"),
             *(describe(row["quantity"]).text, _widths(row), exponent_text(float(row["prediction"]))),
             *(exponent_text(float(row["alternative"])), f"{float(row['band']):g}", _measured(row), row["verdict"]),
         )
-        lines.append(tuple(markdown_cell(cell) for cell in cells))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        lines.append([markdown_cell(cell) for cell in cells])
+    return marks.table(HEADINGS, ALIGNMENT, lines)
 
 
 def exceptions(rows: Sequence[dict[str, str]]) -> str:
@@ -77,11 +72,5 @@ def _measured(row: dict[str, str]) -> str:
     return f"{signed(float(row['exponent']), 3)} {interval_text(float(row['lower']), float(row['upper']), 3)}"
 
 
-def read(path: Path = NUMBERS) -> list[dict[str, str]]:
-    """Return the rows of a table of claims."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8"), read()), "utf-8")
+    PAGE.write_text(page(PAGE.read_text("utf-8"), marks.rows_of(NUMBERS)), "utf-8")

@@ -36,6 +36,21 @@ def test_value_and_slope_are_accurate_relative_to_themselves(name):
     np.testing.assert_allclose(activations.get(name).first(z), truth.imag / 1e-30, rtol=2e-12, atol=1e-300)
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="long double is double here")
+def test_tanh_and_its_slope_to_a_few_units_in_the_last_place():
+    """Also where 1 - tanh^2 would be rounding alone, and on both sides of where the formula changes."""
+    rng = np.random.default_rng(0)
+    beside = np.nextafter(0.625, [0.0, 1.0])
+    z = np.concatenate(
+        [rng.normal(size=20_000), np.geomspace(1e-300, 349.0, 5000), beside, np.linspace(0.5, 0.7, 5000)]
+    )
+    exact = z.astype(np.longdouble)
+    for sign in (1.0, -1.0):
+        value, first, *_ = activations.get("tanh").jet(sign * z)
+        assert np.abs(value / (sign * np.tanh(exact)) - 1.0).max() < 4 * 2.0**-53
+        assert np.abs(first * np.cosh(exact) ** 2 - 1.0).max() < 6 * 2.0**-53
+
+
 @pytest.mark.parametrize("name", ["first", "second", "third"])
 def test_each_method_returns_its_own_derivative(name):
     activation = activations.get("gelu")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,11 +20,13 @@ from assembly.bounds.adjoints import Adjoints
 from assembly.bounds.ball import Ball
 from assembly.bounds.ceiling import Ceiling
 from assembly.bounds.centre import Centre, check_bounded
-from assembly.bounds.curvature import _bent_norm, _changes, _direct, _of_matrices
+from assembly.bounds.curvature import _bent_norm, _changes, _direct, _of_matrices, _tangents, _weight_change
 from assembly.bounds.enclosure import Enclosure
 from assembly.bounds.hessian_norm import hessian_norm_bound
+from assembly.calculus.evaluation import Evaluation
 from assembly.calculus.jet import Jet
 from assembly.errors import ArgumentError, AssemblyError, GraphError
+from assembly.graph.connections import Tied
 from assembly.seeds import generator
 
 ROOM = 1.0 + 1e-9  # for the rounding of what is compared with the bounds
@@ -205,6 +210,15 @@ def test_one_hidden_layer_is_bracketed_to_four_digits() -> None:
         )
 
 
+def test_a_bracket_says_of_which_output_it_is_if_there_are_several() -> None:
+    two, one = am.mlp(3, [4], n_outputs=2, seed=0), am.mlp(3, [4], seed=0)
+    x = np.ones(3)
+    assert repr(two.curvature_in_ball(x, 0.5, 1)).startswith("||H|| of output 1 within 0.5: in [")
+    assert repr(two.remainder_in_ball(x, 0.5)).startswith("|f - f_lin| of output 0 within 0.5: in [")
+    assert repr(two.kernel_change_in_ball(x, 0.5, 1)).startswith("|K - K_0| / |K_0| of output 1 within 0.5: in [")
+    assert repr(one.curvature_in_ball(x, 0.5)).startswith("||H|| within 0.5: in [")
+
+
 def test_a_small_ball_has_the_norm_at_its_centre() -> None:
     net = am.mlp(n_inputs=5, widths=[60, 60], activation="tanh", seed=0)
     x = generator(0, "input").standard_normal(5)
@@ -250,14 +264,24 @@ def test_the_bound_falls_like_one_over_the_root_of_the_width() -> None:
     assert -0.75 < np.log(found[1] / found[0]) / np.log(8.0) < -0.45
 
 
+def changed(net: am.Assembly, **fields: Any) -> am.Assembly:
+    """The same network, with other fields in the connection into its first layer."""
+    first, *others = net.graph.connections
+    return am.Assembly.from_graph(replace(net.graph, connections=(replace(first, **fields), *others)), net.parameters)
+
+
 def link_blocks() -> list[tuple[str, am.Assembly]]:
+    cnn, tied = am.cnn((6, 6), [3, 2], kernel=3, seed=0), am.tied(lambda seed: am.mlp(4, [3, 3], seed=seed), 6, 3)
+    edges = cast("Tied", tied.graph.connections[0])
     turned = {"a": ("tanh", {"x": am.Edge(1.0, factor=-1.3)}), "out": ("identity", {"a": am.Edge(0.5, factor=-2.0)})}
     return [
         ("negative factors", am.from_neurons(["x"], turned)),
         ("dense", am.mlp(5, [6, 4], seed=0, bias=True)),
         ("sparse", am.random_dag(6, 2, 8, 3, seed=1)),
-        ("cnn", am.cnn((6, 6), [3, 2], kernel=3, seed=0)),
-        ("tied", am.tied(lambda seed: am.mlp(4, [3, 3], seed=seed), 6, 3, seed=0)),
+        ("cnn", cnn),
+        ("cnn with negative factors", changed(cnn, factor=-cnn.graph.connections[0].factor)),
+        ("tied", tied),
+        ("tied parallel edges", changed(tied, indices=edges.indices // 2, weight=edges.weight // 2)),
     ]
 
 
@@ -325,9 +349,9 @@ def test_every_term_stays_below_its_form(case: cases.Case, radius: float) -> Non
     moved = points(net, radius, x, case.output)
     for direction in directions(net, moved, x, case.output):
         lengths = part_lengths(net, centre, direction)
-        still = terms(net, x, case.output, direction)
+        still = terms(net, net.evaluate(x[None]), case.output, direction)
         for other in moved:
-            found = terms(other, x, case.output, direction)
+            found = terms(other, other.evaluate(x[None]), case.output, direction)
             for kind in (0, 1):
                 for t in adjoints.ball.active:
                     whole = lengths @ forms[0][kind].get(t, nothing) @ lengths
@@ -352,9 +376,11 @@ def part_lengths(net: am.Assembly, centre: Centre, direction: np.ndarray) -> np.
     return lengths
 
 
-def terms(net: am.Assembly, x: np.ndarray, output: int, direction: np.ndarray) -> tuple[list[float], list[float]]:
-    """Dominance and coupling of every segment in one direction, written out."""
-    evaluation, program = net.evaluate(x[None]), net._body.program
+def terms(
+    net: am.Assembly, evaluation: Evaluation, output: int, direction: np.ndarray
+) -> tuple[list[float], list[float], list[np.ndarray]]:
+    """Dominance, coupling and tangents of the pre-activations of every segment in one direction, written out."""
+    program = net._body.program
     abar, b = (getattr(evaluation.adjoints(output), name)[0] for name in ("post", "pre"))
     z_dot, a_dot = np.zeros(program.n_nodes), np.zeros(program.n_nodes)
     dominance, coupling = [], []
@@ -373,7 +399,89 @@ def terms(net: am.Assembly, x: np.ndarray, output: int, direction: np.ndarray) -
             a_dot[nodes] = evaluation.first[0, nodes] * z_dot[nodes]
         dominance.append(float(np.sum(abar[nodes] * evaluation.second[0, nodes] * z_dot[nodes] ** 2)))
         coupling.append(coupled)
-    return dominance, coupling
+    return dominance, coupling, [z_dot[segment.nodes] for segment in program.segments]
+
+
+def rounded(depth: int, size: float) -> tuple[am.Assembly, np.ndarray, am.Assembly, np.ndarray]:
+    """A network whose first pre-activations are mostly rounding, and one that has them as they are, with its input.
+
+    Both have the same parameters: ``0.1 s + 0.2 s - 0.3 s`` is added up in the first and given to the second.
+    """
+    E = am.Edge
+    rng = generator(3, "rounded", depth)
+    given = {"a": E(0.1, trainable=False), "b": E(0.2, trainable=False), "c": E(-0.3, trainable=False)}
+    left = sum(Fraction(weight) for weight in (0.1, 0.2, -0.3)) * Fraction(size)
+    neurons: list[dict] = [{}, {}]
+    below = [f"h0.{i}" for i in range(3)]
+    for name, activation in zip(below, ("sin", "tanh", "cos"), strict=True):
+        moved = {"u": E(float(rng.standard_normal()), factor=1.0)}
+        neurons[0][name] = (activation, {**given, **moved})
+        neurons[1][name] = (activation, {"r": E(1.0, trainable=False), **moved})
+    for layer in range(1, depth):
+        above = [f"h{layer}.{i}" for i in range(3)]
+        for name in above:
+            edges = {parent: E(float(rng.standard_normal()), factor=0.6) for parent in below}
+            neurons[0][name] = neurons[1][name] = ("tanh", edges)
+        below = above
+    for one in neurons:
+        one["out"] = ("identity", {parent: E(0.3, factor=0.5) for parent in below})
+    net, plain = am.from_neurons(["a", "b", "c", "u"], neurons[0]), am.from_neurons(["r", "u"], neurons[1])
+    np.testing.assert_array_equal(net.parameters, plain.parameters)
+    return net, np.array([size, size, size, 1.0]), plain, np.array([float(left), 1.0])
+
+
+def check_what_is_computed(net: am.Assembly, evaluation: Evaluation, plain: am.Assembly, x: np.ndarray) -> float:
+    """Check that every term counts what is wrong at the centre; return the largest part of a bound that this made."""
+    adjoints = Adjoints(Ball(Centre(evaluation, 0), 1e-12))
+    direct, changes, tight = _direct(adjoints), _changes(adjoints), 0.0
+    nothing = np.zeros((adjoints.centre.n_columns, adjoints.centre.n_columns))
+    segments, true = net._body.program.segments, plain.evaluate(x[None])
+    for direction in [*generator(4, "directions").standard_normal((20, net.n_parameters)), *np.eye(net.n_parameters)]:
+        lengths = part_lengths(net, adjoints.centre, direction)
+        computed, found = terms(net, evaluation, 0, direction), terms(plain, true, 0, direction)
+        for t in adjoints.ball.active:
+            for kind in (0, 1):
+                whole = abs(found[kind][t - len(segments)])
+                assert whole <= lengths @ direct[kind].get(t, nothing) @ lengths * ROOM + 1e-14
+                change = abs(found[kind][t - len(segments)] - computed[kind][t])
+                bound = lengths @ changes[kind].get(t, nothing) @ lengths
+                assert change <= bound * ROOM + 1e-14
+                tight = max(tight, change / bound if bound else 0.0)
+            still, concentrated, moved = (form @ lengths for form in _tangents(adjoints, t))
+            tangent, z_dot = found[2][t - len(segments)], computed[2][t]
+            assert np.linalg.norm(z_dot) <= still * ROOM + 1e-14
+            assert np.linalg.norm(z_dot, 4) <= concentrated * ROOM + 1e-14
+            assert np.linalg.norm(tangent - z_dot) <= moved * ROOM + 1e-14
+    for t in adjoints.ball.active:
+        here, there = segments[t].nodes, plain._body.program.segments[t - len(segments)].nodes
+        bent = evaluation.adjoints(0).post[0, here] * evaluation.second[0, here]
+        change = np.abs(true.adjoints(0).post[0, there] * true.second[0, there] - bent)
+        length, one = _weight_change(adjoints, t)
+        assert np.linalg.norm(change) <= length * ROOM + 1e-14
+        assert change.max() <= one * ROOM + 1e-14
+    return tight
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_every_term_counts_pre_activations_that_cancelled(depth: int) -> None:
+    net, x, plain, without = rounded(depth, 1e15)
+    evaluation = net.evaluate(x[None])
+    assert abs(evaluation.pre[0, net.layers[1].nodes] - plain.evaluate(without[None]).pre[0, 2:5]).max() > 1e-3
+    assert check_what_is_computed(net, evaluation, plain, without) > 1e-3
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("wrong", "where", "size"), [("first", 1, 1e-3), ("second", 1, 1e-3), ("first", -2, 1e-3), ("first", -2, 1.0)]
+)
+def test_every_term_counts_derivatives_that_are_off(depth: int, wrong: str, where: int, size: float) -> None:
+    net, x, plain, without = rounded(depth, 0.0)
+    evaluation = net.evaluate(x[None])
+    nodes = np.concatenate([layer.nodes for layer in net.layers[where:-1]])
+    off = getattr(evaluation, wrong).copy()
+    off[0, nodes] -= size * off[0, nodes]
+    vars(evaluation)[wrong] = off
+    assert check_what_is_computed(net, evaluation, plain, without) > 1e-3
 
 
 def test_negative_factors_count_by_their_size() -> None:
@@ -436,6 +544,23 @@ def test_what_cancels_before_an_activation_function_is_rounded_outwards() -> Non
         left = 0.1 * size + 0.2 * size - 0.3 * size  # how much is left depends on the order of the sum
         bound = Ceiling(net.graph, net.parameters, np.array([size, size, size, 1.0]), 0).over(1e-9).value
         assert bound >= max(abs(np.sin(0.6 + part)) for part in (0.0, left))
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_pre_activations_that_cancelled_leave_the_norm_below_its_bound(depth: int) -> None:
+    for size in 10.0 ** np.arange(12.0, 16.0, 0.25):
+        net, x, plain, without = rounded(depth, float(size))
+        bound = Ceiling(net.graph, net.parameters, x, 0).over(1e-12).value
+        assert naive_norm(plain, without, 0) <= bound * ROOM
+
+
+def test_adjoints_that_cancelled_leave_the_norm_below_its_bound() -> None:
+    neuron = am.mlp(2, [3], activation="tanh", seed=0).layers[1].neurons[1]
+    x = np.array([1.0, 0.5])
+    net = am.Assembly([neuron] * 3, [2.0**53, 1.0, -(2.0**53)], scale=1.0)  # of sum 1, and 0 when added in this order
+    assert net.evaluate(x[None]).adjoints(0).post[0, net.layers[1].nodes[0]] == 0.0
+    bound = Ceiling(net.graph, net.parameters, x, 0).over(1e-12).value
+    assert bound >= naive_norm(am.Assembly([neuron], [1.0], scale=1.0), x, 0)
 
 
 def test_a_neuron_that_overflows_behind_a_weight_of_zero_hides_no_other() -> None:

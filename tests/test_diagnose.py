@@ -225,6 +225,22 @@ def test_the_numbers_are_those_of_the_network():
     assert sum(written["layers"][1]["diversity"]["counts"]) == 24 * 23
 
 
+def test_every_level_has_all_four_shares():
+    found = am.diagnose(mlp([12, 10, 8], seed=2), X)
+    assert all(list(one.shares) == ["value", "gradient", "adjoint", "curvature"] for one in found.layers)
+    assert [[one.layer for one in found.parents[kind]] for kind in found.layers[0].shares] == 4 * [[2, 3, 4]]
+    for one, leaning in zip(found.parents["curvature"], found.parents["gradient"], strict=True):
+        assert (one.layer, one.neuron) == (leaning.layer, leaning.neuron)
+    lines = [line.split() for line in str(found).split("over its parents")[1].splitlines()[2:14]]
+    assert [line[0] for line in lines] == [
+        *("2", "gradient", "adjoint", "curvature", "3", "gradient", "adjoint", "curvature"),
+        *("4", "gradient", "adjoint", "curvature"),
+    ]
+    assert [line[1] for line in lines[3::4]] == ["-", "-", "-"]
+    last = found.parents["curvature"][1]
+    assert f"{percent(last.largest_share)} ({last.neuron} from {last.parent[1]})" in " ".join(lines[7])
+
+
 @pytest.mark.parametrize("widths", [[64, 3, 64], [1500, 40], [8], [20, 20, 20, 20, 20]])
 def test_the_text_fits_a_terminal(widths):
     found = am.diagnose(mlp(widths), X)
@@ -246,16 +262,15 @@ def test_what_is_too_large_is_left_out_and_said(monkeypatch):
     found = am.diagnose(mlp([32, 32]), X)
     assert found.notes == (
         "shares of parents are left out: 1,568 edges at 4 inputs",
-        "diversity is left out: 1,568 edges",
+        "diversity and the curvature over parents are left out: 1,568 edges",
     )
     assert found.layers[0].diversity is None
-    assert "Note: diversity is left out: 1,568 edges." in str(found)
+    assert "Note: diversity and the curvature over parents are left out: 1,568 edges." in str(found)
     assert json.dumps(found.to_dict(), allow_nan=False)
 
 
-def test_what_did_not_converge_is_said(monkeypatch):
-    monkeypatch.setattr(module, "TOLERANCE", 1e-30)
-    found = am.diagnose(mlp([40, 40]), X[:2])
+def test_what_did_not_converge_is_said():
+    found = am.diagnose(mlp([40, 40]), X[:2], tol=1e-30)
     n = found.curvature.n_unconverged
     assert n > 0
     assert found.notes == (f"||H|| and curvature shares did not converge at {n} of 2 inputs",)
@@ -288,6 +303,24 @@ def test_bad_arguments_are_refused():
         am.diagnose(net, [1.0])
     with pytest.raises(am.errors.ArgumentError, match="'output' argument"):
         am.diagnose(net, X, 3)
+    with pytest.raises(am.errors.ArgumentError, match=r"'tol' argument .* Got 2"):
+        am.diagnose(net, X, tol=2)
+    with pytest.raises(am.errors.ArgumentError, match=r"am\.diagnose\(net, X, output=0, tol=1e-4\)\. Got .*'X'"):
+        am.diagnose(net)
+    with pytest.raises(am.errors.ArgumentError, match=r"am\.diagnose\(net, X.* Got .*'radius'"):
+        am.diagnose(net, X, radius=1.0)
+    with pytest.raises(am.errors.ArgumentError, match=r"am\.diagnose\(family, widths, X.* Got .*'X'"):
+        am.diagnose(lambda width, seed: net, [8, 16, 32, 80])
+    with pytest.raises(am.errors.ArgumentError, match=r"first argument must be an Assembly, or a family: .* Got 3\."):
+        am.diagnose(3, X)
+    with pytest.raises(am.errors.ArgumentError, match=r"must be an Assembly, or a family: .* Got None\."):
+        am.diagnose()
+
+
+def test_the_tolerance_is_that_of_the_norm():
+    net = mlp([40, 40])
+    loose, tight = (am.diagnose(net, X, tol=tol).curvature for tol in (1e-1, 1e-10))
+    assert tight.largest_residual <= 1e-10 < loose.largest_residual
 
 
 @pytest.mark.parametrize(

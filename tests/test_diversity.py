@@ -55,8 +55,8 @@ def test_the_histogram_counts_what_lies_between_its_edges():
     net, x = am.mlp(4, [12, 9], seed=2), np.ones(4)
     found = diversity(net, 2, x)
     gram = net.layers[2].gram(x)
-    cosines = gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
-    off = cosines[~np.eye(9, dtype=bool)]
+    sizes = np.sqrt(np.diag(gram))
+    off = (gram / np.outer(sizes, sizes))[~np.eye(9, dtype=bool)]  # the largest is an edge: the same to the last bit
     np.testing.assert_array_equal(found.counts, np.histogram(off, found.edges)[0])
     assert found.edges[-1] == found.largest_cosine == -found.edges[0]
 

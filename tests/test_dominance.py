@@ -11,7 +11,15 @@ import naive
 import strategies
 from assembly.calculus import parents
 from assembly.calculus.parents import child_contributions, parent_shares
-from assembly.diagnostics.dominance import channels, dominance, in_children, over_parents, trainable_layers
+from assembly.diagnostics.dominance import (
+    bent_over_parents,
+    channels,
+    dominance,
+    in_children,
+    of_parents,
+    over_parents,
+    trainable_layers,
+)
 
 STEP = 1e-30
 
@@ -43,12 +51,14 @@ def naive_parents(case, inputs):
         edges = [e for e in edges if e.parent != naive.ONE]
         if {e.parent for e in edges} <= given_:
             continue
-        rows = {"value": [], "gradient": []}
+        rows = {"value": [], "gradient": [], "adjoint": []}
+        is_part = [e.parent not in network.inputs for e in edges]
         for x in inputs:
             post, own = naive.forward(network, w, x)[1], own_squares(network, w, x)
             terms = np.array([weight(network, e, w) for e in edges], dtype=float)
             rows["value"].append(normalised(np.abs(terms * [post[e.parent] for e in edges])))
             rows["gradient"].append(normalised(terms**2 * [own[e.parent] for e in edges]))
+            rows["adjoint"].append(normalised(terms**2 * is_part))
         for kind, shares in rows.items():
             kept = [row for row in shares if np.isfinite(row).all()]
             found[kind, name] = ([e.parent for e in edges], np.mean(kept, axis=0) if kept else None)
@@ -200,9 +210,77 @@ def test_the_worst_neuron_of_a_layer_is_named_with_its_parent():
     w = net.parameters.copy()
     w[24:64].reshape(5, 8)[3, 6] = 1000.0
     found = over_parents(net.with_parameters(w), [1.0, 2.0, -1.0])
-    for kind in ("value", "gradient"):
+    for kind in ("value", "gradient", "adjoint"):
         assert (found[kind][0].layer, found[kind][0].neuron, found[kind][0].parent) == (2, 3, (1, 6))
         assert found[kind][0].typical_share < 0.95 < found[kind][0].largest_share
+
+
+def test_the_parents_of_the_output_have_the_shares_of_the_last_layer():
+    net = am.mlp(4, [9, 7], activation="tanh", seed=0)
+    X = [[1.0, 2.0, -1.0, 0.5], [0.5, -0.5, 1.0, 2.0]]
+    vectors = [net.hessian(x).top_pair(1e-4)[1] for x in X]
+    wanted = dominance(net, X, eigenvectors=vectors).layers[-1].shares
+    found = of_parents(net.layers[3].neurons[0], X)
+    assert list(found) == list(wanted) == ["value", "gradient", "adjoint", "curvature"]
+    for kind, share in found.items():
+        np.testing.assert_allclose(share.values, wanted[kind].values, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["mlp", "dag", "bias"])
+def test_the_parents_of_a_neuron_have_all_four_shares(name):
+    net = {
+        "mlp": lambda: am.mlp(4, [9, 7, 5], activation="gelu", seed=0),
+        "dag": lambda: am.random_dag(5, 3, 8, 4, reach=1, seed=2),
+        "bias": lambda: am.mlp(4, [9, 7, 5], activation="tanh", bias=True, seed=1),
+    }[name]()
+    x = np.random.default_rng(0).normal(size=net.n_inputs)
+    evaluation = net.evaluate(x)
+    nodes = {(i, k): node for i, layer in enumerate(net.layers) for k, node in enumerate(layer.nodes)}
+    for neuron in net.layers[3].neurons[:3]:
+        found = of_parents(neuron, x)
+        terms = neuron.weights * neuron.factors
+        assert all(u.layer == 2 for u in neuron.parents)
+        value = [evaluation.post[0, nodes[u.layer, u.position]] for u in neuron.parents]
+        np.testing.assert_allclose(found["value"].values, normalised(np.abs(terms * value)), rtol=1e-9)
+        np.testing.assert_allclose(found["adjoint"].values, normalised(terms**2), rtol=1e-9)
+        dense = neuron.pre.hessian(x) @ np.eye(neuron.pre.n_parameters)
+        size, vectors = np.linalg.eigh(0.5 * (dense + dense.T))
+        top, place = vectors[:, np.argmax(np.abs(size))], list(neuron.pre.parameter_index)
+        gradient = neuron.pre.gradient(x)
+        own = [[place.index(i) for i in own_edges(net, u)] for u in neuron.parents]
+        for kind, direction in (("gradient", gradient), ("curvature", top)):
+            wanted = normalised([np.sum(direction[one] ** 2) for one in own])
+            np.testing.assert_allclose(found[kind].values, wanted, atol=1e-3 if kind == "curvature" else 1e-12)
+
+
+def own_edges(net, neuron):
+    """Where the weights of the in-edges of a neuron stand among the parameters."""
+    found = []
+    for position in net.graph.incoming[neuron.group]:
+        connection, part = net.graph.connections[position], net.graph.slices[position]
+        found += (part.start + np.arange(connection.n_weights)[connection.in_edges(neuron.position)[1]]).tolist()
+    return found
+
+
+def test_who_bends_is_the_parent_with_the_largest_curvature_share():
+    net, x = am.bottleneck(3, [16, 2, 16], activation="tanh", seed=0), [1.0, -1.0, 0.5]
+    leaning = over_parents(net, x)["gradient"]
+    found = bent_over_parents(net, x, leaning)
+    assert [(one.layer, one.neuron) for one in found] == [(one.layer, one.neuron) for one in leaning]
+    for one in found:
+        share = of_parents(net.layers[one.layer].neurons[one.neuron], x)["curvature"]
+        assert (one.parent, one.largest_share) == ((one.layer - 1, share.who), share.largest)
+        assert one.effective_number == share.effective_number
+    assert found[0].largest_share == pytest.approx(1.0)  # over one hidden layer H has a block for every neuron
+    linear = am.mlp(3, [4, 4], "identity", seed=0)
+    assert bent_over_parents(linear, np.zeros(3), over_parents(linear, x)["gradient"]) == ()
+
+
+def test_several_edges_from_one_parent_are_one():
+    neurons = am.mlp(3, [4], activation="tanh", seed=0).layers[1].neurons
+    net = am.Assembly([neurons[0], neurons[0], neurons[1]], [1.0, 2.0, 3.0], scale=1.0)
+    found = of_parents(net.layers[2].neurons[0], [1.0, 2.0, -1.0])
+    np.testing.assert_allclose(found["adjoint"].values, [0.5, 0.5])
 
 
 def test_out_weights_are_seen_from_the_children():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import assembly as am
+from assembly.diagnostics import family as module
 from assembly.diagnostics.family import QUANTITIES, diagnose_family
 from assembly.diagnostics.transition import FIELDS
 from assembly.errors import ArgumentError, ResultsError, ShapeError
@@ -206,7 +207,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
 
     def family(m, seed):
         made.append((m, seed))
-        if len(made) == 8:
+        if len(made) == 10:
             raise KeyboardInterrupt
         return am.mlp(4, [m], seed=seed)
 
@@ -215,14 +216,16 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     path.write_text(path.read_text() + '{"width": 32, "se')  # killed while writing
     done = []
     found = diagnose_family(family, [8, 16, 32, 80], X, seeds=3, save=path, on_progress=lambda *now: done.append(now))
-    assert made[7] == made[8] == (32, 1)
-    assert len(made) == 13
+    ends = [(8, 0), (80, 0)]  # the narrowest and the widest are compared before
+    assert made[:2] == made[10:12] == ends
+    assert made[9] == made[12] == (32, 1)
+    assert len(made) == 17
     assert done == [(i, 12) for i in range(1, 13)]
     fresh = diagnose_family(mlp(None), [8, 16, 32, 80], X, seeds=3)
     assert found.rows == fresh.rows
     assert found.text == fresh.text
     again = diagnose_family(family, [8, 16, 32, 80], X, seeds=3, save=path)
-    assert (again.rows, len(made)) == (found.rows, 13)
+    assert (again.rows, len(made)) == (found.rows, 17)
 
 
 def test_a_file_of_other_inputs_or_outputs_is_not_reused(tmp_path):
@@ -287,3 +290,33 @@ def test_bad_arguments_are_refused():
         diagnose_family(mlp(None), WIDTHS, X, seeds=0)
     with pytest.raises(ShapeError):
         diagnose_family(mlp(None), WIDTHS, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("widths", [[8, 16, 32], [8, 16, 32, 64], [8, 16, 16, 160]])
+def test_widths_over_which_nothing_can_be_fitted_are_refused_before_anything_is_built(widths):
+    def family(width, seed):
+        raise AssertionError
+
+    with pytest.raises(ArgumentError, match=r"at least 4 widths|times|each width once"):
+        diagnose_family(family, widths, X)
+
+
+def test_a_family_that_does_not_change_with_the_width_is_refused(monkeypatch):
+    measured = []
+    monkeypatch.setattr(module, "_measure", lambda *a: measured.append(a))
+    message = r"change with the width\. Got the same ones at widths 8 and 128, of layers 4, 6, 1\."
+    with pytest.raises(ArgumentError, match=message):
+        diagnose_family(lambda m, seed: am.mlp(4, [6], seed=seed), WIDTHS, X)
+    assert measured == []
+
+
+def test_networks_of_other_parameters_are_others_where_their_outputs_agree():
+    found = diagnose_family(lambda m, seed: am.mlp(4, [6], seed=1000 * seed + m), WIDTHS, 0.0 * X, seeds=3)
+    assert found.transition.answer == "not decided"
+
+
+def test_a_family_that_only_changes_its_scale_is_one():
+    def family(width, seed):
+        return am.Assembly([am.mlp(4, [6], seed=seed)], [1.0], scale=float(width))
+
+    assert diagnose_family(family, WIDTHS, X, seeds=4).transition.answer == "no"

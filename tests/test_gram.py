@@ -1,4 +1,6 @@
 import itertools
+import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +12,12 @@ import cases
 import contracts
 import naive
 import strategies
+from assembly import memory, threads
 from assembly.blocks import convolution
+from assembly.blocks.block import Block
+from assembly.blocks.dense import DenseBlock
+from assembly.calculus import gram
+from assembly.errors import ResourceError
 
 
 def matrices(net, sizes):
@@ -81,6 +88,63 @@ def test_columns_of_a_convolution_a_few_at_a_time(name, monkeypatch):
     monkeypatch.setattr(convolution, "COLUMNS", 5)
     for layer, wanted in zip(case.build().layers, whole, strict=True):
         np.testing.assert_allclose(layer.gram(case.x()), wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_both_ways_through_dense_layers_agree_to_the_bit_of_symmetry(dtype, in_pieces, monkeypatch):
+    """Products of half the work where x is x', against the plain ones, and whoever computes them."""
+    monkeypatch.setattr(threads, "_available", lambda: 2)
+    monkeypatch.setattr(threads, "SMALLEST_BYTES", 1 if in_pieces else 2**60)
+    net = am.mlp(5, [60, 90, 70], "gelu", seed=0, bias=True, n_outputs=3, dtype=dtype)
+    x, z = np.random.default_rng(0).normal(size=(2, 5)).astype(dtype)
+    fast = [(layer.gram(x), layer.gram(x, z)) for layer in net.layers]
+    with threads.limited(1):
+        for layer, (own, other) in zip(net.layers, fast, strict=True):
+            np.testing.assert_array_equal(layer.gram(x), own)
+            np.testing.assert_array_equal(layer.gram(x, z), other)
+            np.testing.assert_array_equal(own, own.T)
+    monkeypatch.setattr(DenseBlock, "congruence", Block.congruence)
+    for layer, (own, other) in zip(net.layers, fast, strict=True):
+        assert contracts.error(own, layer.gram(x)) < contracts.rounding(net, 1e-14, 1e-5)
+        assert contracts.error(other, layer.gram(x, z)) < contracts.rounding(net, 1e-14, 1e-5)
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_memory_is_three_matrices_however_many_layers(second):
+    m = 700
+    net = am.mlp(4, [m] * 5, seed=0)
+    x, z = np.random.default_rng(0).normal(size=(2, 4))
+    evaluated = (x, z) if second else (x,)
+    net.layers[1].gram(*evaluated)
+    tracemalloc.start()
+    net.layers[5].gram(*evaluated)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 2.0 < peak / (8.0 * m**2) < 3.1
+
+
+def test_every_pair_of_groups_is_met_once(monkeypatch):
+    """Where several groups read one, its matrix is kept until all have."""
+    met, post = [], gram._Recursion._post
+    monkeypatch.setattr(
+        gram._Recursion, "_post", lambda self, *pair: met.append((id(self), *pair)) or post(self, *pair)
+    )
+    net = am.densenet(3, [6, 5, 4, 4], seed=0)
+    for others in ((), (np.full(3, 0.5),)):
+        for layer in net.layers[1:]:
+            met.clear()
+            layer.gram(np.ones(3), *others)
+            assert len(met) == len(set(met)) > 0
+
+
+@pytest.mark.parametrize(("build", "n_matrices"), [(am.mlp, 3), (am.densenet, 6)])
+def test_what_does_not_fit_is_refused_with_the_memory_it_would_take(build, n_matrices, monkeypatch):
+    net, x = build(2, [1700, 20], seed=0), np.ones(2)
+    net(x)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**26)
+    with pytest.raises(ResourceError, match=re.escape(memory.gibibytes(n_matrices * 1700**2 * 8))):
+        net.layers[2].gram(x)
 
 
 def test_gram_of_the_output_is_the_tangent_kernel():

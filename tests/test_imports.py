@@ -1,5 +1,7 @@
+import configparser
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,44 @@ def test_importing_the_package_loads_nothing_heavier_than_numpy():
     assert loaded_by("import assembly; dir(assembly); assembly.errors; assembly.Estimate") == set()
 
 
+COMMAND_LINE = {"typer", "rich", "click", "annotated_doc", "attr", "markdown_it", "mdurl", "pygments", "shellingham"}
+HELP = """
+import contextlib, sys
+from assembly.cli import main
+sys.argv = ["assembly", "--help"]
+with contextlib.suppress(SystemExit):
+    main()
+"""
+
+
+def all_loaded_by(code: str) -> tuple[set[str], set[str]]:
+    """Return what a fresh interpreter loads to run some code: packages of others, and modules of ours."""
+    report = "print([name for name in sys.modules if name not in before])"
+    program = f"import sys\nbefore = set(sys.modules)\n{code}\n{report}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    names = eval(done.stdout.strip().splitlines()[-1])
+    packages = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
+    return packages - {"assembly"}, {name for name in names if name.split(".")[0] == "assembly"}
+
+
+def test_nothing_at_all_is_loaded_before_it_is_used():
+    assert all_loaded_by("import assembly") == (set(), {"assembly"})
+    packages, modules = all_loaded_by(HELP)
+    assert {"typer", "rich"} <= packages <= COMMAND_LINE
+    assert modules == {"assembly", "assembly.cli", "assembly.errors"}
+
+
+def test_modules_declared_light_need_nothing_heavier_than_numpy():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    declared = setup["importlinter:contract:light"]["source_modules"].split()
+    packages, modules = all_loaded_by("\n".join(f"import {name}" for name in declared))
+    assert packages == {"numpy"}
+    assert set(declared) <= modules
+
+
 def test_the_test_can_fail():
+    assert all_loaded_by("import assembly.graph.digraph")[0] >= {"networkx", "numpy"}
     assert {"numba", "scipy"} <= loaded_by("import assembly; assembly.mlp")
     assert "matplotlib" in loaded_by("import assembly, matplotlib")
 

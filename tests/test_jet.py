@@ -151,14 +151,15 @@ def test_float32(case):
     np.testing.assert_allclose(found.gradient(case.output), wanted, atol=tolerance)
 
 
-def test_a_sample_does_not_see_its_batch():
+def test_a_sample_sees_its_batch_in_rounding_only():
     case = cases.BY_NAME["softmax"]
     net, v = case.assembly(), direction(case.assembly())
     X = np.array([case.x(str(i)) for i in range(3)])
     evaluation = net.evaluate(X)
     for row in range(3):
         alone = Jet(evaluate(net._body.program, net._body.weights, X[row : row + 1]), 0, v)
-        np.testing.assert_array_equal(Jet(evaluation, row, v).gradient(case.output), alone.gradient(case.output))
+        found, wanted = Jet(evaluation, row, v).gradient(case.output), alone.gradient(case.output)
+        np.testing.assert_allclose(found, wanted, rtol=0.0, atol=1e-13 * np.abs(wanted).max())
 
 
 def test_third_derivatives_by_code():

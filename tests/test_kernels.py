@@ -63,6 +63,25 @@ def test_kernels_are_compiled_once_for_all_processes(tmp_path):
     assert run() == ["True", "True", "1"]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", activation.NAMES)
+def test_a_range_of_one_function_and_a_mixed_one_have_the_same_values(name, dtype):
+    """A range of tanh alone goes through a loop of its own, several values at once; nothing beyond it is touched."""
+    pre = np.random.default_rng(0).normal(scale=3.0, size=(3, 50)).astype(dtype)
+    codes, odd = np.full(50, activation.code_of(name)), np.arange(50) % 2 == 1
+    whole, part, mixed = (np.full((2, 3, 50), np.nan, dtype) for _ in range(3))
+    activation.activate(codes, pre, *whole, 0, 50)
+    activation.activate(codes, pre, *part, 7, 41)
+    activation.activate(np.where(odd, activation.RELU, codes), pre, *mixed, 7, 41)
+    for found, nodes in ((part, np.arange(7, 41)), (mixed, np.arange(8, 41, 2))):
+        np.testing.assert_array_equal(found[..., nodes], whole[..., nodes])
+        assert np.isnan(found[..., :7]).all()
+        assert np.isnan(found[..., 41:]).all()
+    np.testing.assert_array_equal(mixed[0][:, 7:41:2], np.maximum(pre[:, 7:41:2], 0.0))
+    one_by_one = np.array([[activation.jet(codes[0], z)[:2] for z in row] for row in pre.astype(float)])
+    np.testing.assert_array_equal(whole, one_by_one.transpose(2, 0, 1).astype(dtype))
+
+
 def test_codes_of_names():
     assert activation.codes_of(("tanh", "relu", "tanh")).tolist() == [activation.TANH, activation.RELU, activation.TANH]
     assert [activation.code_of(name) for name in activation.NAMES] == list(range(len(activation.NAMES)))

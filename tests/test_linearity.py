@@ -370,6 +370,29 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         LinearitySurface.load(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize("damage", ["cut", "missing", "shape", "kind", "name", "axis"])
+def test_a_damaged_file_is_refused_in_words_of_our_own(tmp_path, damage):
+    path = tmp_path / "surface.npz"
+    am.linearity_surface(family, [4, 8], RADII, X, seeds=1, directions=["gradient"]).save(path)
+    with np.load(path) as file:
+        held = dict(file)
+    changes = {
+        "missing": lambda: held.pop("remainder"),
+        "shape": lambda: held.update(remainder=held["remainder"][..., :0]),
+        "kind": lambda: held.update(remainder=held["remainder"].astype(str)),
+        "name": lambda: held.update(unknown=np.zeros(2)),
+        "axis": lambda: held.update(widths=np.array(4)),
+        "cut": lambda: None,
+    }
+    changes[damage]()
+    np.savez(path, **held)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ResultsError) as refused:
+        LinearitySurface.load(path)
+    assert str(refused.value) == f"{path} holds no linearity surface, or is damaged. Name another file."
+
+
 # Arguments
 
 

@@ -286,15 +286,16 @@ def test_sub_models_and_their_weights_are_views():
 
 @pytest.mark.parametrize("widths", [[5], [129, 64], [33, 1, 257], [300, 300]])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_sample_never_sees_its_batch_bit_for_bit(widths, dtype):
+def test_a_sample_sees_its_batch_in_rounding_only(widths, dtype):
     net = am.mlp(13, widths, "gelu", seed=1, n_outputs=2, bias=True, dtype=dtype)
     X = np.random.default_rng(0).normal(size=(600, 13)).astype(dtype)
-    whole = net(X)
+    whole, tolerance = net(X), contracts.rounding(net, 1e-14, 4e-6)
     for rows in (slice(0, 1), slice(3, 10), slice(255, 258), slice(599, 600)):
-        np.testing.assert_array_equal(net(X[rows]), whole[rows])
-    np.testing.assert_array_equal(net(X[17]), whole[17])
-    np.testing.assert_array_equal(net(X[::-1]), whole[::-1])
+        assert contracts.error(net(X[rows]), whole[rows]) < tolerance
+    assert contracts.error(net(X[17]), whole[17]) < tolerance
+    assert contracts.error(net(X[::-1]), whole[::-1]) < tolerance
     np.testing.assert_array_equal(net(np.asfortranarray(X)), whole)
+    np.testing.assert_array_equal(net(X), whole)
 
 
 def test_order_of_the_neurons_of_a_layer_does_not_matter():
@@ -339,7 +340,8 @@ def test_the_issue_by_its_names():
     X = np.random.default_rng(0).normal(size=(3, 64))
     x = X[0]
     assert net.parameters.shape == (64 * 512 + 512 * 512 + 512,)
-    assert net(X)[1] == net(X[1]) == net.value(X[1])
+    assert net(X)[1] == pytest.approx(net(X[1]), rel=1e-12)
+    assert net(X[1]) == net.value(X[1])
     H = net.hessian(x)
     v = np.random.default_rng(1).normal(size=net.n_parameters)
     h = 1e-4

@@ -235,6 +235,19 @@ def test_large_sparse_and_dense_matrices_use_cheap_bounds(monkeypatch, density):
     assert truth <= cheap <= spectral_norm_bound(matrix) <= cheap * (1.0 + 1e-10)
 
 
+def test_entries_at_one_place_are_added_and_the_matrix_given_is_left_alone():
+    parts = np.array([1.0, 2.0, -4.0, 3.0]), np.array([1, 0, 1, 1], np.int32), np.array([0, 3, 4], np.int32)
+    matrix = csr_array(tuple(part.copy() for part in parts), shape=(2, 2))
+    assert bounds_norm(sparse_norm_bound(matrix), [[2.0, -3.0], [0.0, 3.0]])
+    for part, kept in zip(parts, (matrix.data, matrix.indices, matrix.indptr), strict=True):
+        np.testing.assert_array_equal(kept, part)
+
+
+def test_what_is_lost_where_entries_are_added_is_counted():
+    data = np.array([2.0**53, 1.0, -(2.0**53)])  # of sum 1, and of sum 0 when added in this order
+    assert sparse_norm_bound(csr_array((data, np.zeros(3, np.int32), np.array([0, 3], np.int32)), shape=(1, 1))) >= 1.0
+
+
 def test_perron_bounds_without_rounding():
     rng = RNG(11)
     for trial in range(300):

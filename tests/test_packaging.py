@@ -53,7 +53,7 @@ def test_extras_hold_what_is_optional():
 def test_the_test_extra_holds_what_tests_import():
     extras = setup()["options.extras_require"]
     available = declared(extras["test"]) | OPTIONAL | declared(setup()["options"]["install_requires"])
-    own = {path.stem for path in (ROOT / "tests").glob("*.py")}
+    own = {path.stem for folder in ("tests", "benchmarks") for path in (ROOT / folder).iterdir()}
     for path in (ROOT / "tests").glob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -98,6 +98,7 @@ def with_conditions(rows, exponent):
     ]
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(("exponent", "answers"), [(-0.48, ["yes", "not decided"]), (0.0, ["not decided", "no"])])
 def test_conditions_and_measurement_give_the_answer(exponent, answers, tmp_path):
     """Measured: -0.48 in the network, 0.01 in the bottleneck. They must agree with what the conditions lead to."""
@@ -111,6 +112,7 @@ def test_conditions_and_measurement_give_the_answer(exponent, answers, tmp_path)
         assert contents.markdown_cell(one.text) in paths.markdown.read_text()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_conditions_nothing_is_said_of_a_transition(tmp_path):
     assert findings.transitions(a_result()) == {}
     assert "become linear?" not in report.write_report(tmp_path, a_result(), "x", now=NOW).markdown.read_text()
@@ -568,6 +570,7 @@ def test_pictures_of_an_earlier_run_go_and_those_of_others_stay(tmp_path):
     assert not {"q_infinity.svg", "architecture-old.svg", "shares-old.svg", "cosines-old.svg"} & left
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ResultsError, match="cannot be written") as caught:

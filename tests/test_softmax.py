@@ -113,10 +113,10 @@ def test_large_pre_activations_do_not_overflow():
     assert np.isfinite(moved.gradient(x, int(winner))).all()
 
 
-def test_a_sample_never_sees_its_batch():
+def test_a_sample_sees_its_batch_in_rounding_only():
     net, _ = networks()
     X = np.random.default_rng(8).normal(size=(300, 4))
-    np.testing.assert_array_equal(net(X)[[7, 290]], [net(X[7]), net(X[290])])
+    np.testing.assert_allclose(net(X)[[7, 290]], [net(X[7]), net(X[290])], rtol=1e-13)
 
 
 def test_one_probability_as_a_sub_model_needs_all_weights_its_pre_activation_only_its_own():

@@ -117,6 +117,7 @@ def test_every_study_gives_what_it_gives_alone(both, tmp_path):
         assert not list((tmp_path / "out" / study.name / "plots").glob("shares-*.svg"))  # single networks: left out
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_each_point_is_measured_at_the_inputs_of_its_study(both, tmp_path):
     """Two inputs in the first study, three in the second: the same networks give other numbers."""
     suite, studies = both
@@ -125,6 +126,7 @@ def test_each_point_is_measured_at_the_inputs_of_its_study(both, tmp_path):
     assert first != second
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_point_of_two_studies_is_measured_once(tmp_path, log):
     suite, studies = load_suite(write_suite(tmp_path, second=(2, -5.0)))
     result = run_suite(suite, studies, tmp_path / "out", 1, function=study_points.measure)
@@ -132,6 +134,7 @@ def test_a_point_of_two_studies_is_measured_once(tmp_path, log):
     assert [len(member.result.rows) for member in result.members] == [N_POINTS, N_POINTS]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_second_run_measures_nothing_and_says_the_same(both, tmp_path, log):
     suite, studies = both
     run_suite(suite, studies, tmp_path / "out", 1, function=study_points.measure)
@@ -141,6 +144,7 @@ def test_a_second_run_measures_nothing_and_says_the_same(both, tmp_path, log):
     assert (tmp_path / "out" / "claims.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("gone", ["first", "second"])
 def test_progress_is_over_all_points(both, tmp_path, gone):
     suite, studies = both
@@ -157,6 +161,7 @@ def test_progress_is_over_all_points(both, tmp_path, gone):
     assert (seen[0].n_reused, seen[0].n_done, len(seen)) == (N_POINTS, N_POINTS, N_POINTS + 1)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_report_holds_every_study_as_soon_as_it_ends(both, tmp_path):
     suite, studies = both
     seen = []
@@ -170,6 +175,7 @@ def test_the_report_holds_every_study_as_soon_as_it_ends(both, tmp_path):
     assert not any(row["verdict"] == suite_report.NOT_MEASURED for row in table_of(tmp_path / "out"))
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("damage", ["damaged", "in use", "another study"])
 def test_a_study_that_cannot_be_run_does_not_stop_the_others(both, tmp_path, damage):
     suite, studies = both
@@ -212,6 +218,7 @@ def test_where_no_study_can_be_run_that_is_an_error(both, tmp_path):
         run_suite(suite, studies, tmp_path / "out", 1, function=study_points.measure)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_failed_points_are_counted_and_the_rest_is_judged(both, tmp_path):
     suite, studies = both
     result = run_suite(suite, studies, tmp_path / "out", 1, function=study_points.fails)
@@ -236,10 +243,19 @@ def finish(process, code=0):
     return output, errors
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Results of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("fresh")
+    write_suite(folder)
+    finish(start("measure", "study", "both.toml", "--out", "fresh", folder=folder))
+    return folder / "fresh"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 @pytest.mark.parametrize("n_done", [7, N_POINTS, N_POINTS + 4])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_within_a_study_or_between_two_it_goes_on(tmp_path, n_done, workers):
+def test_killed_within_a_study_or_between_two_it_goes_on(tmp_path, n_done, workers, fresh):
     write_suite(tmp_path)
     out = tmp_path / "out"
     words = ("study", "both.toml", "--out", "out", "--workers", workers)
@@ -263,11 +279,10 @@ def test_killed_within_a_study_or_between_two_it_goes_on(tmp_path, n_done, worke
     again = log.read_text().split()
     assert len(set(again)) == len(again) == 2 * N_POINTS - sum(map(len, done))
     assert not set(again) & (done[0] | done[1])
-    finish(start("measure", "study", "both.toml", "--out", "fresh", folder=tmp_path))
     for name in ("first", "second"):
-        whole = (tmp_path / "fresh" / name / "results.csv").read_bytes()
+        whole = (fresh / name / "results.csv").read_bytes()
         assert (out / name / "results.csv").read_bytes() == whole
-    assert (out / "claims.csv").read_bytes() == (tmp_path / "fresh" / "claims.csv").read_bytes()
+    assert (out / "claims.csv").read_bytes() == (fresh / "claims.csv").read_bytes()
     assert "Report: out/report.html" in output.replace(os.sep, "/")
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ import cases
 import contracts
 import naive
 import strategies
+from assembly import threads
 from assembly.errors import NonFiniteError, ShapeError
 
 everywhere = pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
@@ -56,6 +59,38 @@ def test_diagonal_is_the_squared_gradient_on_a_wide_network():
     kernel = net.tangent_kernel(X)
     J = np.array([net.gradient(x) for x in X])
     np.testing.assert_allclose(kernel, J @ J.T, rtol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [6, 60])
+def test_in_pieces_on_two_threads(n, dtype, monkeypatch):
+    """Many rows are cut one way and few the other; on themselves by half the work, exactly symmetric."""
+    monkeypatch.setattr(threads, "_available", lambda: 2)
+    monkeypatch.setattr(threads, "SMALLEST_BYTES", 1)
+    net = am.mlp(10, [300, 200], seed=0, bias=True, dtype=dtype)
+    X = np.random.default_rng(0).normal(size=(n, 10)).astype(dtype)
+    kernel, between = net.tangent_kernel(X), net.tangent_kernel(X, X.copy()[: n // 2])
+    np.testing.assert_array_equal(kernel, kernel.T)
+    with threads.limited(1):
+        other = net.with_parameters(net.parameters)
+        np.testing.assert_array_equal(other.tangent_kernel(X), kernel)
+        np.testing.assert_array_equal(other.tangent_kernel(X, X[: n // 2]), between)
+    J = np.array([net.gradient(x) for x in X], dtype=np.float64)
+    tolerance = contracts.rounding(net, 1e-14, 1e-5)
+    assert contracts.error(kernel, J @ J.T) < tolerance
+    assert contracts.error(between, J @ J[: n // 2].T) < tolerance
+
+
+def test_no_array_of_samples_times_parameters():
+    net = am.mlp(5, [600, 600], seed=0)
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    net.tangent_kernel(X[:2])
+    tracemalloc.start()
+    net.tangent_kernel(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8.0 * 8 * len(X) * net.evaluate(X[0]).program.n_nodes
+    assert peak < 0.05 * 8 * len(X) * net.n_parameters
 
 
 def test_order_of_the_axes_of_several_outputs():

@@ -2,11 +2,13 @@
 
 * `push` adds the forward sum `c_v sum_u w_uv a_u` to the targets,
 * `pull` adds the backward sum `sum_v c_v w_uv b_v` to the sources,
+* `turn` does both, with the activations of the targets in between, in one pass over the weights,
+* `project` pushes and pulls with a direction in place of the weights: this block's part of `Z`,
 * `scatter` makes weights from nodes, `c_v (s_v a_u + t_u b_v)`, summed over the edges that share one,
 * `gram` applies `Z Z^T` without touching a weight,
-* `multiply` and `multiply_transposed` are push and pull of many node vectors at once, the columns of a matrix.
+* `multiply` and `multiply_transposed` are push and pull of many node vectors at once, the columns of a matrix,
+* `push_rows` and `pull_rows` the same of the samples of a batch, and `congruence` is `W G W^T`.
 
-With the direction `dw` in place of the weights, `push` of the activations and `pull` of the adjoints are `Z`.
 Inputs and the constant have no coordinates in node space: blocks from them read no t and add no q there.
 
 Where edges share weights, `Z Z^T` is no longer cheap, and the weights are fewer than the edges: such a block is not
@@ -69,11 +71,13 @@ class Block(ABC):
         """Whether Z maps the weights to nodes; False if they are coordinates of their own."""
 
     def weights(self, parameters: Vector) -> Vector:
-        """Return the weights as a view of the flat parameters, or the frozen ones."""
+        """Return the weights as a read-only view of the flat parameters, or the frozen ones."""
         if self.parameters is None:
             assert self.values is not None
             return self.values
-        return parameters[self.parameters].reshape(self.shape)
+        weights = parameters[self.parameters].reshape(self.shape)
+        weights.flags.writeable = False  # kernels are compiled once, for weights that are only read
+        return weights
 
     @abstractmethod
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
@@ -86,6 +90,35 @@ class Block(ABC):
     @abstractmethod
     def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
         """Add ``sum_v c_v w_uv b_v`` to the sources of `out`; one pass over the weights."""
+
+    def turn(
+        self,
+        weights: Vector,
+        t: Vector,
+        z_dot: Vector,
+        first: Vector,
+        curvature: Vector,
+        abar_dot: Vector,
+        s: Vector,
+    ) -> None:
+        """Push tangents t, turn them into adjoints s at the targets, and pull those.
+
+        Adds ``c_v sum_u w_uv t_u`` to `z_dot` of the targets, where ``t_v = sigma'_v z_dot_v`` and
+        ``s_v = sigma''_v abar_v z_dot_v + sigma'_v abar_dot_v`` are filled with `curvature` for ``sigma'' abar``; then
+        adds ``sum_v c_v w_uv s_v`` to `abar_dot` of the sources. All of shape (n_nodes,). The targets may not be
+        reached by anything that depends on their tangents, and no other block may come after in `z_dot`.
+        """
+        self.push(weights, t, z_dot)
+        nodes = self.target
+        t[nodes] = first[nodes] * z_dot[nodes]
+        s[nodes] = curvature[nodes] * z_dot[nodes] + first[nodes] * abar_dot[nodes]
+        self.pull(weights, s, abar_dot)
+
+    def project(self, direction: Vector, a: Vector, b: Vector, p: Vector, q: Vector) -> None:
+        """Add to p and q what Z makes of a direction of the weights: a pushed, and b pulled."""
+        self.push(direction, a, p)
+        if not self.from_given:
+            self.pull(direction, b, q)
 
     @abstractmethod
     def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
@@ -105,6 +138,29 @@ class Block(ABC):
     @abstractmethod
     def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
         """Return ``sum_v c_v w_uv columns_v`` of a matrix over the targets, shape (n_source, n_columns)."""
+
+    def push_rows(self, weights: Vector, a: Vector, out: Vector) -> None:
+        """Push many node vectors, the rows of `a`, to the rows of `out`."""
+        for values, sums in zip(a, out, strict=True):
+            self.push(weights, values, sums)
+
+    def pull_rows(self, weights: Vector, b: Vector, out: Vector) -> None:
+        """Pull many node vectors, the rows of `b`, to the rows of `out`."""
+        for values, sums in zip(b, out, strict=True):
+            self.pull(weights, values, sums)
+
+    def differentiate_rows(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
+        """Differentiate at many node vectors, the rows of `a`."""
+        self.push_rows(direction, a, out)
+
+    def congruence(self, weights: Vector, gram: Vector, symmetric: bool) -> Vector:
+        """Return ``sum_uu' c_v w_vu G_uu' c_v' w_v'u'``, shape (n_target, n_target).
+
+        G, over the sources, is given by its diagonal where it has nothing else; `symmetric` where it is its transpose
+        and non-negative.
+        """
+        matrix = np.diag(gram) if gram.ndim == 1 else gram
+        return self.multiply(weights, self.multiply(weights, matrix).T).T
 
     def rows(self, weights: Vector, targets: slice) -> Vector:
         """Return ``c_v w_uv`` of some targets v, given by their positions, shape (n_chosen, n_source)."""
@@ -126,8 +182,8 @@ class NodeBlock(Block):
         """Return the function (s, t, p, q) that adds this block's part of ``Z Z^T (s, t)`` to (p, q)."""
 
     def gram_rows(self, a: Vector, b: Vector) -> GramPart:
-        """Return the same for matrices of node vectors, a row of (s, t, p, q) for every row of b."""
-        parts = [self.gram(a, row) for row in b]
+        """Return the same for matrices of node vectors, a row of (s, t, p, q) for every row of b; a may be one row."""
+        parts = [self.gram(*row) for row in zip(np.broadcast_to(a, b.shape), b, strict=True)]
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
             for part, *row in zip(parts, s, t, p, q, strict=True):

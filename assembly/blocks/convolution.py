@@ -16,10 +16,12 @@ from typing import cast
 
 import numpy as np
 
+from assembly.blocks import products
 from assembly.blocks.block import GramPart, NodeBlock, SharedBlock, Vector
 from assembly.graph.windows import OUTSIDE, Windows
 
 COLUMNS = 64  # of a matrix at once: bounds the memory of their patches
+GRADIENT_NUMBERS = 2**24  # of the gradients of all rows at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +103,37 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
         return out
 
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
-        """See `NodeBlock.kernel`, with the weights shared: products over pairs of windows, for each pair of rows."""
+        """See `NodeBlock.kernel`: by the gradients of all rows, or over pairs of windows where that is less."""
+        n, k = self.shape
+        n_windows, n_pairs = self.windows.n_windows, len(a) * len(c)
+        if (len(a) + len(c)) * n * k * n_windows + n_pairs * n * k <= n_pairs * n_windows**2 * (n + k):  # operations
+            return self._kernel_by_gradients(a, c, b, d)
+        seen = np.concatenate([self.windows.patches(row[self.source]) for row in c], axis=1)
+        images = np.concatenate([self._images(row) for row in d], axis=1)
         out = np.empty((len(a), len(c)), dtype=self.factor.dtype)
-        right = [(self.windows.patches(c[j, self.source]), self._images(d[j])) for j in range(len(c))]
-        for i in range(len(a)):
-            seen, images = self.windows.patches(a[i, self.source]), self._images(b[i])
-            for j, (other_seen, other_images) in enumerate(right):
-                out[i, j] = np.vdot(images.T @ other_images, seen.T @ other_seen)
+        for row, below, above in zip(out, a, b, strict=True):
+            pairs = products.product(self._images(above).T, images)
+            pairs *= products.product(self.windows.patches(below[self.source]).T, seen)
+            row[:] = pairs.reshape(n_windows, len(c), n_windows).sum(axis=(0, 2))
         return out
+
+    def _kernel_by_gradients(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
+        """The same by the gradients in the kernels of a few channels at once."""
+        n_at_once = max(1, GRADIENT_NUMBERS // (self.shape[1] * (len(a) + len(c))))
+        out = np.zeros((len(a), len(c)), dtype=self.factor.dtype)
+        for start in range(0, self.n_channels, n_at_once):
+            channels = slice(start, start + n_at_once)
+            left = self._gradients(a, b, channels)
+            out += products.inner_products(left, left if a is c and b is d else self._gradients(c, d, channels))
+        return out
+
+    def _gradients(self, a: Vector, b: Vector, channels: slice) -> Vector:
+        """Return ``sum_v c_v b_v a_u(v)`` over the windows of some channels, a row for every row of (a, b)."""
+        rows = zip(a[:, self.source], b, strict=True)
+        found = [
+            products.product(self._images(above)[channels], self.windows.patches(below).T) for below, above in rows
+        ]
+        return np.stack(found).reshape(len(found), -1)
 
     def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:
         """See `Block.own_gram`: neurons of one channel share their kernel, others nothing."""

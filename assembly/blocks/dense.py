@@ -1,10 +1,13 @@
-"""Dense blocks: all sources feed all targets; passes by BLAS."""
+"""Dense blocks: all sources feed all targets; single passes by compiled loops, many at once by BLAS."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from assembly import threads
+from assembly.blocks import products
 from assembly.blocks.block import GramPart, NodeBlock, Vector
+from assembly.kernels import dense
 
 
 class DenseBlock(NodeBlock):
@@ -20,19 +23,67 @@ class DenseBlock(NodeBlock):
 
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
         """See `Block.push`."""
-        out[self.target] += self.factor * np.dot(weights, a[self.source])
+        a, out = a[self.source], out[self.target]
+        threads.run(lambda rows: dense.push(weights, self.factor, a, out, rows.start, rows.stop), self._pieces(weights))
 
     def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
         """See `Block.pull`."""
-        out[self.source] += np.dot(self.factor * b[self.target], weights)
+        b, pieces = b[self.target], self._pieces(weights)
+        sums = np.zeros((len(pieces), self.shape[1]))
+
+        def pull(piece: tuple[slice, Vector]) -> None:
+            rows, part = piece
+            dense.pull(weights, self.factor, b, part, rows.start, rows.stop)
+
+        threads.run(pull, list(zip(pieces, sums, strict=True)))
+        out[self.source] += sums[0] if len(sums) == 1 else sums.sum(axis=0)
+
+    def turn(
+        self,
+        weights: Vector,
+        t: Vector,
+        z_dot: Vector,
+        first: Vector,
+        curvature: Vector,
+        abar_dot: Vector,
+        s: Vector,
+    ) -> None:
+        """See `Block.turn`; one pass over the weights."""
+        at, pieces = self.target, self._pieces(weights)
+        targets = (z_dot[at], first[at], curvature[at], abar_dot[at], s[at], t[at])
+        tangents, sums = t[self.source], np.zeros((len(pieces), self.shape[1]))
+
+        def turn(piece: tuple[slice, Vector]) -> None:
+            rows, part = piece
+            dense.turn(weights, self.factor, tangents, *targets, part, rows.start, rows.stop)
+
+        threads.run(turn, list(zip(pieces, sums, strict=True)))
+        abar_dot[self.source] += sums[0] if len(sums) == 1 else sums.sum(axis=0)
+
+    def project(self, direction: Vector, a: Vector, b: Vector, p: Vector, q: Vector) -> None:
+        """See `Block.project`; one pass over the direction."""
+        if self.from_given:
+            super().project(direction, a, b, p, q)
+            return
+        pieces = self._pieces(direction)
+        a, b, p, sums = a[self.source], b[self.target], p[self.target], np.zeros((len(pieces), self.shape[1]))
+
+        def project(piece: tuple[slice, Vector]) -> None:
+            rows, part = piece
+            dense.project(direction, self.factor, a, b, p, part, rows.start, rows.stop)
+
+        threads.run(project, list(zip(pieces, sums, strict=True)))
+        q[self.source] += sums[0] if len(sums) == 1 else sums.sum(axis=0)
+
+    def _pieces(self, weights: Vector) -> list[slice]:
+        return threads.pieces(self.n_target, weights.nbytes)
 
     def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
-        """See `Block.scatter`; a product of rank two, written once."""
-        if self.from_given:
-            np.multiply.outer(self.factor * s[self.target], a[self.source], out=out.reshape(self.shape))
-            return
-        left = np.stack([self.factor * s[self.target], self.factor * b[self.target]], axis=1)
-        np.matmul(left, np.stack([a[self.source], t[self.source]]), out=out.reshape(self.shape))
+        """See `Block.scatter`; written once."""
+        source, target, out = self.source, self.target, out.reshape(self.shape)
+        tangents = np.zeros_like(t[source]) if self.from_given else t[source]
+        vectors = (self.factor, s[target], tangents, a[source], b[target], out)
+        threads.run(lambda rows: dense.scatter(*vectors, rows.start, rows.stop), self._pieces(out))
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; two inner products per application."""
@@ -57,15 +108,16 @@ class DenseBlock(NodeBlock):
     def gram_rows(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram_rows`."""
         source, target, squared = self.source, self.target, self.factor.astype(a.dtype) ** 2
-        a = a[source]
-        weighted_b, aa = squared * b[:, target], a @ a
-        bb = np.einsum("kv,kv->k", weighted_b, b[:, target])[:, None]
+        a = a[:, source]
+        weighted_b, aa = squared * b[:, target], _row_products(a, a)
+        bb = _row_products(weighted_b, b[:, target])
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
-            p[:, target] += (squared * aa) * s[:, target]
+            s, t = s[:, target], t[:, source]
+            p[:, target] += (squared * aa) * s
             if not self.from_given:
-                p[:, target] += (t[:, source] @ a)[:, None] * weighted_b
-                q[:, source] += np.einsum("kv,kv->k", weighted_b, s[:, target])[:, None] * a + bb * t[:, source]
+                p[:, target] += _row_products(t, a) * weighted_b
+                q[:, source] += _row_products(weighted_b, s) * a + bb * t
 
         return apply
 
@@ -83,22 +135,52 @@ class DenseBlock(NodeBlock):
         return gram
 
     def multiply(self, weights: Vector, columns: Vector) -> Vector:
-        """See `Block.multiply`."""
-        product: Vector = self.factor[:, None] * (columns.T @ weights.T).T
-        return product
+        """See `Block.multiply`; one matrix product."""
+        return products.product(columns.T, weights.T, self.factor).T
 
     def multiply_transposed(self, weights: Vector, columns: Vector) -> Vector:
-        """See `Block.multiply_transposed`."""
-        product: Vector = ((self.factor * columns.T) @ weights).T
-        return product
+        """See `Block.multiply_transposed`; one matrix product."""
+        return products.product(self.factor * columns.T, weights).T
+
+    def push_rows(self, weights: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.push_rows`; one matrix product."""
+        if len(a) < 2:
+            super().push_rows(weights, a, out)
+        else:
+            products.product(a[:, self.source], weights.T, self.factor, out[:, self.target])
+
+    def pull_rows(self, weights: Vector, b: Vector, out: Vector) -> None:
+        """See `Block.pull_rows`; one matrix product."""
+        if len(b) < 2:
+            super().pull_rows(weights, b, out)
+        else:
+            products.product(self.factor * b[:, self.target], weights, out=out[:, self.source])
 
     def rows(self, weights: Vector, targets: slice) -> Vector:
         """See `Block.rows`."""
         rows: Vector = self.factor[targets, None] * weights[targets]
         return rows
 
+    def congruence(self, weights: Vector, gram: Vector, symmetric: bool) -> Vector:
+        """See `Block.congruence`; where symmetric, by half the multiplications."""
+        is_diagonal = gram.ndim == 1
+        if symmetric:
+            found = products.own_product(weights * np.sqrt(gram)) if is_diagonal else products.congruence(weights, gram)
+        else:
+            found = products.product(weights * gram if is_diagonal else products.product(weights, gram), weights.T)
+        products.scale(found, self.factor, self.factor)
+        return found
+
     def kernel(self, a: Vector, c: Vector, b: Vector, d: Vector) -> Vector:
-        """See `NodeBlock.kernel`; two matrix products of node vectors."""
-        adjoints = (self.factor**2 * b[:, self.target]) @ d[:, self.target].T
-        kernel: Vector = adjoints * (a[:, self.source] @ c[:, self.source].T)
-        return kernel
+        """See `NodeBlock.kernel`; two matrix products of node vectors, by half the multiplications on themselves."""
+        scaled = self.factor * b[:, self.target]
+        adjoints = products.inner_products(scaled, scaled if d is b else self.factor * d[:, self.target])
+        below = a[:, self.source]
+        adjoints *= products.inner_products(below, below if c is a else c[:, self.source])
+        return adjoints
+
+
+def _row_products(left: Vector, right: Vector) -> Vector:
+    """Return the inner products of rows, shape (n, 1); a single row on one side meets all of the other."""
+    found: Vector = np.einsum("kn,kn->k", *np.broadcast_arrays(left, right))[:, None]
+    return found

@@ -30,6 +30,11 @@ class OwnBlock(SharedBlock):
         """See `Block.differentiate`."""
         out[self.target] += np.sum(self.gradients(weights, a) * direction, axis=1)
 
+    def differentiate_rows(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.differentiate_rows`; one sample after the other."""
+        for values, sums in zip(a, out, strict=True):
+            self.differentiate(weights, direction, values, sums)
+
     def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
         """Inputs have no adjoint: nothing to add."""
 

@@ -52,7 +52,7 @@ class Adjoints:
             self._move_pre(k)
 
     def change(self, k: int) -> float:
-        """Return the largest Euclidean change of the adjoints of a segment."""
+        """Return the largest Euclidean distance of the adjoints of a segment from those computed at the centre."""
         return self.ball.length(self.drift[k]) + self.centre.abar_error[k]
 
     def weight(self, t: int) -> Array:
@@ -85,7 +85,7 @@ class Adjoints:
         """Return what a change of the pre-activations of t makes of the adjoints of k: in all, and of every neuron."""
         onward, bend = self.centre.jacobian[t, k], self.ball.bend[t]
         most = onward.weighted(self.weight(t))
-        known = onward.weighted(bend * (np.abs(self.centre.abar[t]) + self.centre.abar_error[t]))
+        known = onward.weighted(bend * np.abs(self.centre.abar[t]))
         both = float(bend.max(initial=0.0)) * self.change(t)
         norm = min(most.norm, known.norm + both * float(onward.rows.max()))
         return norm, np.minimum(most.columns, known.columns + both * onward.largest_of_columns)

@@ -118,8 +118,7 @@ class Ball:
     def slope_change(self, t: int) -> tuple[float, float]:
         """Return bounds of the change of the slopes of a segment: Euclidean length, and of any one neuron."""
         bend = self.bend[t]
-        error = self.centre.z_error[t]
-        length = float(bend.max(initial=0.0)) * (self.length(self.drift[t]) + error)
+        length = float(bend.max(initial=0.0)) * self.length(self.drift[t])
         one = float(np.minimum(bend * self.spread[t], 2.0 * self.slope[t]).max(initial=0.0))
         return length, min(length, one)
 

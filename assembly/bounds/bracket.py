@@ -38,7 +38,7 @@ class Bracket:
     Attributes
     ----------
     what : str
-        What is bracketed.
+        What is bracketed, and of which output if there are several.
     lower, upper : float
         Attained by `witness`; proven. The supremum lies between.
     radius : float
@@ -82,7 +82,16 @@ def curvature_bracket(
         lower(graph, parameters.dtype), parameters, x, output, distance, max_steps=max_steps, seed=seed
     )
     above = ceiling.over(distance)
-    return _bracket("||H||", climb, 1.0, above.value, radius, above.at_centre, above.dominance, above.coupling)
+    return _bracket(
+        _named("||H||", graph, output),
+        climb,
+        1.0,
+        above.value,
+        radius,
+        above.at_centre,
+        above.dominance,
+        above.coupling,
+    )
 
 
 def remainder_bracket(
@@ -96,7 +105,7 @@ def remainder_bracket(
     edges = np.linspace(0.0, 1.0, PIECES + 1)
     weights = np.diff(edges - 0.5 * edges**2)  # the integral of 1 - r over each piece
     above = distance**2 * float(weights @ _at(ceiling, distance * edges[1:]))
-    return _bracket("|f - f_lin|", climb, 1.0, above, radius)
+    return _bracket(_named("|f - f_lin|", graph, output), climb, 1.0, above, radius)
 
 
 def kernel_change_bracket(
@@ -121,7 +130,11 @@ def kernel_change_bracket(
     above = np.inf
     if np.isfinite(moved).all():
         above = float(np.linalg.norm(np.outer(moved, lengths) + np.outer(lengths, moved) + np.outer(moved, moved)))
-    return _bracket("|K - K_0| / |K_0|", climb, 1.0 / size, above / size, radius)
+    return _bracket(_named("|K - K_0| / |K_0|", graph, output), climb, 1.0 / size, above / size, radius)
+
+
+def _named(what: str, graph: Graph, output: int) -> str:
+    return f"{what} of output {output}" if len(graph.outputs) > 1 else what
 
 
 def _at(ceiling: Ceiling, radii: NDArray[np.float64]) -> NDArray[np.float64]:

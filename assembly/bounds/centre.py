@@ -125,6 +125,7 @@ class Centre:
         self.first = [self._sup(t, 1, self.z_error[t]) for t in range(len(self.segments))]
         self.slope = self._split(evaluation.first[0])
         self.first_error = [self._slope_error(t) for t in range(len(self.segments))]
+        self.second_error = [self._bend_error(t, evaluation) for t in range(len(self.segments))]
         self.jacobian = self._jacobians()
         self.abar_error, self.b_error = self._backward_errors()
 
@@ -157,6 +158,12 @@ class Centre:
         codes, error = self.program.codes[self.segments[t].nodes], self.z_error[t] + EPSILON
         low, high = ranges(codes, self.z[t] - error, self.z[t] + error, 1)
         return up(float(np.maximum(high - self.slope[t], self.slope[t] - low).max(initial=0.0)), 2)
+
+    def _bend_error(self, t: int, evaluation: Evaluation) -> Array:
+        """Errors of the computed second derivatives of segment t at its computed pre-activations, neuron by neuron."""
+        second = evaluation.second[0, self.segments[t].nodes].astype(np.float64)
+        low, high = ranges(self.program.codes[self.segments[t].nodes], self.z[t], self.z[t], 2)
+        return up(np.maximum(high - second, second - low) + EPSILON * np.abs(second), 3)
 
     def _forward_errors(self) -> tuple[list[float], list[float]]:
         """Bounds of the errors of the computed pre-activations and activations, Euclidean, segment by segment."""

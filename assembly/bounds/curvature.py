@@ -145,7 +145,7 @@ def _bent_norm(adjoints: Adjoints, t: int, i: int) -> float:
     steep = adjoints.ball.with_slopes(i)
     bend = adjoints.ball.bend[t]
     whole = steep.weighted(np.sqrt(adjoints.weight(t))).norm
-    known = np.sqrt(bend * (np.abs(adjoints.centre.abar[t]) + adjoints.centre.abar_error[t]))
+    known = np.sqrt(bend * np.abs(adjoints.centre.abar[t]))
     moved = float(bend.max()) * adjoints.change(t)
     return min(whole, float(np.hypot(steep.weighted(known).norm, np.sqrt(moved) * steep.two_to_four)))
 
@@ -192,16 +192,22 @@ def _tangents(adjoints: Adjoints, t: int) -> tuple[Form, Form, Form]:
             through, own = centre.pre_jacobians[t, k], ball.own(k)
             at_centre = at_centre + through.norm * own
             concentrated = concentrated + min(through.norm, through.two_to_four) * own
-            change = change + (ball.change[t, k] + through.error) * own + through.norm * ball.own_change(k)
+            rounded = 2.0 * through.error  # what is true and what was computed are in the enclosure, both
+            change = change + (ball.change[t, k] + rounded) * own + through.norm * ball.own_change(k)
     return at_centre, concentrated, change
 
 
 def _weight_change(adjoints: Adjoints, t: int) -> tuple[float, float]:
-    r"""Return bounds of the change of ``abar sigma''`` of a segment: Euclidean length, and of any one neuron."""
+    r"""Return bounds of the change of ``abar sigma''`` of a segment: Euclidean length, and of any one neuron.
+
+    From what was computed at the centre, so the rounding there counts as well.
+    """
     ball, centre = adjoints.ball, adjoints.centre
     third = centre.suprema(t, 3, ball.spread[t])
-    known = np.abs(centre.abar[t]) + centre.abar_error[t]
+    known = np.abs(centre.abar[t])
     moved = ball.length(ball.drift[t]) + centre.z_error[t]
+    lost = known * centre.second_error[t]
     length = float(ball.bend[t].max()) * adjoints.change(t) + float((known * third).max()) * moved
-    one = ball.bend[t] * adjoints.shift[t] + known * np.minimum(third * ball.spread[t], 2.0 * ball.bend[t])
+    length += float(np.linalg.norm(lost))
+    one = ball.bend[t] * adjoints.shift[t] + known * np.minimum(third * ball.spread[t], 2.0 * ball.bend[t]) + lost
     return length, min(length, float(one.max()))

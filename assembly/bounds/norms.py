@@ -298,7 +298,7 @@ def _scaled_back(bound: float, exponent: int) -> float:
 
 def _merged(values: Array, structure: csr_array) -> csr_array:
     """Return a matrix of these entries in which entries at one place are added; the structure given is left alone."""
-    merged = csr_array((values, structure.indices.copy(), structure.indptr.copy()), shape=structure.shape)
+    merged = csr_array((values, structure.indices, structure.indptr), shape=structure.shape, copy=True)
     merged.sum_duplicates()
     return merged
 
@@ -345,7 +345,7 @@ def _proven(matrix: Array, estimate: float, residual: float, size: float) -> flo
     """Return an upper bound of the largest eigenvalue: raise beta until Cholesky of ``beta I - matrix`` completes."""
     fallback = float(sum_up(np.abs(matrix), axis=1).max())
     margin = min(max(residual, SMALLEST_MARGIN * size), LARGEST_MARGIN * size)
-    while estimate + margin < fallback:
+    while margin > 0.0 and estimate + margin < fallback:  # a margin of 0 does not grow
         proven = cholesky_bound(matrix, estimate + margin)
         if proven is not None:
             return min(proven, fallback)

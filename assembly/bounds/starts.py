@@ -62,7 +62,8 @@ def loudest_neurons(space: NodeSpaceHessian, pre: Vector, radius: float, k: int)
         step = radius * length * np.array([np.cos(angle), np.sin(angle)])
         z[0] = pre + step[0] * np.sqrt(alpha)
         with np.errstate(over="ignore", invalid="ignore"):  # such a neuron is no better
-            activation.activate(codes, z, post, first, second, 0, n)
+            activation.activate(codes, z, post, first, 0, n)
+            activation.second_derivatives(codes, z, second)
             diagonal = second[0] * (space.abar + step[1] * np.sqrt(beta)) * alpha
             norm = np.abs(one_hidden_layer.larger(diagonal, first[0] * np.sqrt(alpha * beta)))
             grown = np.isfinite(norm) & (norm > best) & (alpha * beta > 0.0)

@@ -4,23 +4,29 @@ r"""Activations and adjoints at given inputs: computed once, shared by everythin
     z_v = \sum_u c_v w_{uv} a_u, \quad a_v = \sigma_v(z_v), \qquad
     \bar a_u = \sum_v c_v w_{uv} b_v, \quad b_v = \sigma_v'(z_v) \bar a_v
 
-Every sample is evaluated on its own, so a value never depends on the batch it was asked in.
+One sample is a pass over the weights; several go through dense blocks together, as matrix products. How a value is
+rounded then depends on its batch, within the bound of `evaluate`, and never on the number of threads.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly import threads
 from assembly.calculus.response import softmax, softmax_slope
 from assembly.errors import KinkWarning, NonFiniteError
 from assembly.kernels import activation
 from assembly.memory import check_fits
 from assembly.program import Program, Segment
+
+JET_BYTES = 32  # an activation and its derivatives take as long as reading so much
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +54,8 @@ class Evaluation:
     program : Program
     weights : list of ndarray
         Weights of every block.
-    pre, post, first, second : ndarray of shape (n_samples, n_nodes)
-        z, a = sigma(z), sigma'(z), sigma''(z) of every node; the last two mean nothing in a softmax.
+    pre, post, first : ndarray of shape (n_samples, n_nodes)
+        z, a = sigma(z) and sigma'(z) of every node; the last means nothing in a softmax.
     """
 
     program: Program
@@ -57,8 +63,16 @@ class Evaluation:
     pre: NDArray[Any]
     post: NDArray[Any]
     first: NDArray[Any]
-    second: NDArray[Any]
     _adjoints: dict[int, Adjoints] = field(default_factory=dict)
+
+    @cached_property
+    def second(self) -> NDArray[Any]:
+        """sigma''(z) of every node, shape (n_samples, n_nodes), computed when asked for; nothing in a softmax."""
+        second = np.empty_like(self.pre)
+        codes, pre = self.program.codes, self.pre
+        _by_samples(lambda rows: activation.second_derivatives(codes, pre[rows], second[rows]), second)
+        second.flags.writeable = False
+        return second
 
     @property
     def outputs(self) -> NDArray[Any]:
@@ -66,7 +80,7 @@ class Evaluation:
         return self.post[:, self.program.outputs]
 
     def adjoints(self, output: int) -> Adjoints:
-        """Return the derivatives of one output; one pass over the weights per sample, the first time."""
+        """Return the derivatives of one output; the first time at the cost of an evaluation."""
         if output not in self._adjoints:
             self.warn_at_kinks()
             self._adjoints[output] = backward(self, int(self.program.outputs[output]))
@@ -75,8 +89,7 @@ class Evaluation:
     def at_row(self, row: int) -> Evaluation:
         """Return the evaluation at one of the samples."""
         one = slice(row, row + 1)
-        values = (self.pre[one], self.post[one], self.first[one], self.second[one])
-        return Evaluation(self.program, self.weights, *values)
+        return Evaluation(self.program, self.weights, self.pre[one], self.post[one], self.first[one])
 
     def slope(self, segment: Segment, values: NDArray[Any]) -> NDArray[Any]:
         """Return what the activations of a segment make of a change of its pre-activations, at every sample."""
@@ -87,8 +100,8 @@ class Evaluation:
 
     def warn_at_kinks(self) -> None:
         """Warn if a ReLU neuron sits exactly at its kink."""
-        at_kink = (self.program.codes == activation.RELU) & (self.pre == 0.0)
-        if at_kink.any():
+        kinked = np.flatnonzero(self.program.codes == activation.RELU)
+        if kinked.size and not self.pre[:, kinked].all():
             warnings.warn(
                 "a ReLU pre-activation is exactly 0: no derivative exists there; the slope 0 is used",
                 KinkWarning,
@@ -97,7 +110,7 @@ class Evaluation:
 
 
 def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any]) -> Evaluation:
-    """Evaluate every node at every sample.
+    r"""Evaluate every node at every sample.
 
     Parameters
     ----------
@@ -114,32 +127,57 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
 
     Notes
     -----
-    Cost: one pass over the weights per sample; memory 4 n_samples n_nodes numbers.
+    Cost: for one sample one pass over the weights; for several a matrix product for every dense block, and a pass per
+    sample for others. Memory 3 n_samples n_nodes numbers, 4 once second derivatives are asked for.
+
+    For several samples, what dense blocks give a neuron of in-degree n differs from its exact value at the activations
+    below by at most
+
+    .. math:: \gamma_{n + 1} \sum_u |c_v w_{uv} a_u|, \qquad \gamma_n = \frac{n u}{1 - n u}
+
+    as BLAS adds products in the dtype of the program: u is :math:`2^{-53}` in float64 and :math:`2^{-24}` in float32.
+    So a value depends on its batch within twice that, neuron by neuron. It does not depend on the number of threads.
+    The same holds of adjoints, with the out-degree, and of tangents. A single sample is added in float64 in either
+    dtype.
     """
     shape = (len(samples), program.n_nodes)
     what = f"An evaluation of {shape[0]:,} samples on {shape[1]:,} nodes"
     check_fits(what, 6 * shape[0] * shape[1] * program.dtype.itemsize, "use fewer samples at once")
-    pre, post = np.zeros(shape, program.dtype), np.zeros(shape, program.dtype)
-    first, second = np.zeros(shape, program.dtype), np.zeros(shape, program.dtype)
-    post[:, program.inputs] = samples
-    post[:, program.constant] = 1.0
+    pre, post, first = _zeros(shape, program), np.empty(shape, program.dtype), np.empty(shape, program.dtype)
+    for given, values in ((program.inputs, samples), (program.constant, 1.0)):
+        post[:, given], first[:, given] = values, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # found below
         for segment in program.segments:
             if segment.nodes not in (program.inputs, program.constant):  # a neuron without in-edges is sigma(0)
                 for position in segment.incoming:
-                    block = program.blocks[position]
-                    for row in range(len(samples)):
-                        block.push(weights[position], post[row], pre[row])
-                activation.activate(program.codes, pre, post, first, second, segment.nodes.start, segment.nodes.stop)
+                    program.blocks[position].push_rows(weights[position], post, pre)
+                _activate(program, segment.nodes, pre, post, first)
             if segment.is_softmax:
                 post[:, segment.nodes] = softmax(pre[:, segment.nodes])
     if not np.isfinite(post).all():
         raise NonFiniteError(
             f"A neuron overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
         )
-    for values in (pre, post, first, second):
+    for values in (pre, post, first):
         values.flags.writeable = False
-    return Evaluation(program, weights, pre, post, first, second)
+    return Evaluation(program, weights, pre, post, first)
+
+
+def _zeros(shape: tuple[int, ...], program: Program) -> NDArray[Any]:
+    """Return node vectors of zeros in huge pages, for which numpy asks where it fills, and not in `numpy.zeros`."""
+    return np.full(shape, 0.0, program.dtype)
+
+
+def _activate(program: Program, nodes: slice, pre: NDArray[Any], post: NDArray[Any], first: NDArray[Any]) -> None:
+    def activate(rows: slice) -> None:
+        activation.activate(program.codes, pre[rows], post[rows], first[rows], nodes.start, nodes.stop)
+
+    _by_samples(activate, pre[:, nodes])
+
+
+def _by_samples(task: Callable[[slice], None], values: NDArray[Any]) -> None:
+    """Do what takes a jet for every value of some node vectors; threads share the samples."""
+    threads.run(task, threads.pieces(len(values), JET_BYTES * values.size))
 
 
 def gradient(evaluation: Evaluation, row: int, output: int) -> NDArray[Any]:
@@ -172,21 +210,17 @@ def scatter(
 def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
     """Return the derivative of every output along a direction of the parameters, shape (n_samples, n_outputs).
 
-    Cost: two passes over the weights per sample (the weights and the direction).
+    Cost: that of two evaluations (the weights and the direction); memory 2 n_samples n_nodes numbers.
     """
     program = evaluation.program
-    tangents = np.zeros_like(evaluation.post)
-    pre = np.zeros_like(evaluation.pre)
+    tangents, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
     for segment in program.segments:
         for position in segment.incoming:
-            block = program.blocks[position]
-            for row in range(len(tangents)):
-                if block.parameters is not None:
-                    block.differentiate(
-                        evaluation.weights[position], block.weights(direction), evaluation.post[row], pre[row]
-                    )
-                if not block.from_given:
-                    block.push(evaluation.weights[position], tangents[row], pre[row])
+            block, weights = program.blocks[position], evaluation.weights[position]
+            if block.parameters is not None:
+                block.differentiate_rows(weights, block.weights(direction), evaluation.post, pre)
+            if not block.from_given:
+                block.push_rows(weights, tangents, pre)
         if segment.incoming:
             tangents[:, segment.nodes] = evaluation.slope(segment, pre[:, segment.nodes])
     return tangents[:, program.outputs]
@@ -195,7 +229,7 @@ def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
 def backward(evaluation: Evaluation, node: int) -> Adjoints:
     """Return the derivatives of the activation of one node with respect to every node, for every sample."""
     program = evaluation.program
-    post, pre = np.zeros_like(evaluation.post), np.zeros_like(evaluation.post)
+    post, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
     post[:, node] = 1.0
     for segment in reversed(program.segments):
         if segment.incoming:
@@ -203,6 +237,5 @@ def backward(evaluation: Evaluation, node: int) -> Adjoints:
             for position in segment.incoming:
                 block = program.blocks[position]
                 if not block.from_given:
-                    for row in range(len(post)):
-                        block.pull(evaluation.weights[position], pre[row], post[row])
+                    block.pull_rows(evaluation.weights[position], pre, post)
     return Adjoints(post, pre)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
+from assembly import threads
 from assembly.calculus import dense, one_hidden_layer
 from assembly.calculus.lanczos import WORKING_VECTORS, Eigenpairs, extreme_eigenpairs, relative_residuals
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.spectrum import Spectrum, spectrum
-from assembly.checks import check_count, check_finite, check_number
+from assembly.checks import check_count, check_finite, check_number, check_vector
 from assembly.errors import ArgumentError
 from assembly.estimate import Estimate
 from assembly.memory import check_fits
@@ -21,13 +23,15 @@ from assembly.seeds import generator
 BASIS_SIZE = 120  # Lanczos vectors before a thick restart,
 SMALLEST_BASIS_SIZE = 20  # fewer where the whole iteration would take
 BASIS_BYTES = 10**9  # more memory than this
+RANDOM_SHARE = 0.3  # of a first vector that is known to be good
 
 
 class Hessian(LinearOperator):
     r"""Hessian of one output at one input in the parameters, exact: :math:`H = Z^T M Z`.
 
-    A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs five passes over as many
-    numbers. Norm, eigenvalues and spectrum run in node space, two passes per step, and hold no vector of n_parameters.
+    A scipy LinearOperator of shape (n_parameters, n_parameters); ``H @ v`` costs four passes over as many
+    numbers. Norm, eigenvalues and spectrum run in node space, at most two passes per step, and hold no vector of
+    n_parameters.
 
     Attributes
     ----------
@@ -50,7 +54,9 @@ class Hessian(LinearOperator):
     def _adjoint(self) -> Hessian:
         return self
 
-    def norm(self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> Estimate:
+    def norm(
+        self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0, start: NDArray[Any] | None = None
+    ) -> Estimate:
         r"""Return the spectral norm, the largest :math:`|\lambda|`.
 
         Parameters
@@ -61,6 +67,10 @@ class Hessian(LinearOperator):
             Lanczos steps at most; each residual takes one application more.
         seed : int
             Of the random start.
+        start : ndarray of shape (node_space.size,), optional
+            Node coordinates near those of the eigenvector, for example of `top_pair` at parameters nearby; a random
+            vector of 0.3 times its norm is added. Saves a fifth to a third of the steps where the parameters have
+            moved by 0.1 or less.
 
         Returns
         -------
@@ -72,18 +82,20 @@ class Hessian(LinearOperator):
         ------
         ArgumentError
             If `tol` is not between 0 and 1 or `max_steps` not a whole number of at least 1.
+        ShapeError, NonFiniteError
+            If `start` is no finite vector of that length.
         ResourceError
             If the vectors of the iteration do not fit in the memory that is free.
 
         Notes
         -----
-        Cost per step: two passes over the weights above the first layer, one or two over the structure of sparse
-        connections; memory up to 130 vectors of 2 n_nodes numbers, fewer where they would take more than 1 GB, at
-        least 30.
+        Cost per step: two passes over the weights above the first layer, one over those into the last hidden layer
+        where the outputs are linear, one or two over the structure of sparse connections; memory up to 130 vectors of
+        2 n_nodes numbers, fewer where they would take more than 1 GB, at least 30.
         """
         if self.shape[0] == 0:
             return Estimate(0.0, 0.0, True, 0)
-        pairs = self._pairs(1, tol, max_steps, seed)
+        pairs = self._pairs(1, tol, max_steps, seed, start)
         return Estimate(abs(float(pairs.values[0])), float(pairs.residuals[0]), pairs.converged, pairs.n_steps)
 
     def eigenvalues(self, k: int = 6, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> Estimate:
@@ -113,9 +125,14 @@ class Hessian(LinearOperator):
         np.asarray(Estimate(pairs.values, pairs.residuals, pairs.converged, pairs.n_steps))
         return np.stack([self.node_space.Z_transposed(vector) for vector in pairs.coordinates])
 
-    def top_pair(self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0) -> tuple[Estimate, NDArray[Any]]:
-        """Return the eigenvalue of largest magnitude, signed, and its unit vector in node coordinates (s, t)."""
-        pairs = self._pairs(1, tol, max_steps, seed)
+    def top_pair(
+        self, tol: float = 1e-6, *, max_steps: int = 1000, seed: int = 0, start: NDArray[Any] | None = None
+    ) -> tuple[Estimate, NDArray[Any]]:
+        """Return the eigenvalue of largest magnitude, signed, and its unit vector in node coordinates (s, t).
+
+        Parameters and errors as `norm`.
+        """
+        pairs = self._pairs(1, tol, max_steps, seed, start)
         value = Estimate(float(pairs.values[0]), float(pairs.residuals[0]), pairs.converged, pairs.n_steps)
         return value, pairs.coordinates[0]
 
@@ -143,7 +160,16 @@ class Hessian(LinearOperator):
             raise ArgumentError(f"The 'k' argument must be at most n_parameters = {self.shape[0]}. Got {k}.")
         return k
 
-    def _pairs(self, k: int, tol: float, max_steps: int, seed: int) -> Eigenpairs:
+    def _towards(self, start: NDArray[Any], random: NDArray[Any]) -> NDArray[Any]:
+        """Return a first vector: `start`, and so much of a random one that no eigenvector is missing."""
+        start = check_vector("start", start, self.node_space.size, self.dtype)
+        norms = [math.sqrt(max(float(vector @ self.node_space.N(vector)), 0.0)) for vector in (start, random)]
+        if min(norms) == 0.0:
+            return random
+        mixed: NDArray[Any] = start / norms[0] + RANDOM_SHARE * random / norms[1]
+        return mixed.astype(self.dtype)
+
+    def _pairs(self, k: int, tol: float, max_steps: int, seed: int, start: NDArray[Any] | None = None) -> Eigenpairs:
         tol, max_steps = check_number("tol", tol, above=0.0, below=1.0), check_count("max_steps", max_steps)
         space = self.node_space
         if one_hidden_layer.applies_to(space):
@@ -155,10 +181,13 @@ class Hessian(LinearOperator):
         if k > 1 and is_small:
             return self._dense_pairs(k, tol)
         basis_size = self._basis_size(k, max_steps)
-        start = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
-        pairs = extreme_eigenpairs(
-            space.M, space.N, space.diagonal(), start, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
-        )
+        first = generator(seed, "lanczos").standard_normal(space.size).astype(self.dtype)
+        if start is not None:
+            first = self._towards(start, first)
+        with threads.one_blas_thread():
+            pairs = extreme_eigenpairs(
+                space.M, space.N, space.diagonal(), first, k=k, tol=tol, max_steps=max_steps, basis_size=basis_size
+            )
         if is_small and not pairs.converged and pairs.n_steps - k < max_steps:  # rounding ended it: N is rank deficient
             return self._dense_pairs(k, tol)
         return _padded(pairs, k, space.size)
@@ -166,7 +195,8 @@ class Hessian(LinearOperator):
     def _dense_pairs(self, k: int, tol: float) -> Eigenpairs:
         values, coordinates = (found[:k] for found in dense.eigenpairs(self.node_space))
         double = self.node_space.in_double()
-        residuals = relative_residuals(double.M, double.N, values, coordinates)
+        in_range = np.zeros(double.size)  # nothing to hide: dense algebra stays in the range of N
+        residuals = relative_residuals(double.M, double.N, in_range, values, coordinates)
         converged = bool((residuals <= tol).all())
         return _padded(Eigenpairs(values, residuals, coordinates, converged, 0), k, self.node_space.size)
 

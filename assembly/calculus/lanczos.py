@@ -113,7 +113,7 @@ class _Basis:
         self.projected[:j, j - 1] = self.projected[j - 1, :j] = coefficients
         self.beta = _root(u @ image)
         scale = float(np.sqrt(np.finfo(u.dtype).eps)) * np.abs(self.projected[:j, :j]).max()
-        if self.beta <= 4.0 * max(self._noise(u), scale):
+        if self.beta <= 4.0 * max(noise_of(u, self.diagonal), scale):
             self.beta = 0.0
             return
         self.projected[j, j - 1] = self.projected[j - 1, j] = self.beta
@@ -128,15 +128,11 @@ class _Basis:
             candidate = candidate - (basis @ self.gram(candidate)) @ basis
         image = self.gram(candidate)
         norm = _root(candidate @ image)
-        if norm <= 32.0 * self._noise(candidate):
+        if norm <= 32.0 * noise_of(candidate, self.diagonal):
             return False
         self.vectors[self.size] = candidate / norm
         self.image = image / norm
         return True
-
-    def _noise(self, vector: Vector) -> float:
-        """Return what ``sqrt(u^T N u)`` shows by rounding for a u in the null space of N."""
-        return float(np.sqrt(np.finfo(vector.dtype).eps * (vector @ (self.diagonal * vector))))
 
     def grow(self) -> None:
         """Count the vector that `expand` appended."""
@@ -236,16 +232,18 @@ def _iterate(basis: _Basis, start: Vector, k: int, tol: float, max_steps: int, s
 
 
 def relative_residuals(
-    operator: Operator, gram: Operator, values: NDArray[np.float64], coordinates: Vector
+    operator: Operator, gram: Operator, diagonal: Vector, values: NDArray[np.float64], coordinates: Vector
 ) -> NDArray[np.float64]:
     """Return ``|H v - value v|`` of vectors given by coordinates, relative to the largest magnitude.
+
+    What rounding in N, of that diagonal, may hide of a residual near its null space is counted with it.
 
     Cost: one application of `operator` and two of `gram` for each.
     """
     residuals = np.empty(len(values))
     for i, (value, vector) in enumerate(zip(values, coordinates, strict=True)):
         rest = operator(gram(vector)) - vector.dtype.type(value) * vector
-        residuals[i] = np.sqrt(max(float(rest @ gram(rest)), 0.0))
+        residuals[i] = math.hypot(_root(rest @ gram(rest)), noise_of(rest, diagonal))
     scale = np.abs(values).max(initial=0.0)
     return residuals / scale if scale > 0.0 else residuals
 
@@ -271,6 +269,11 @@ def quadrature(
     return basis.operator.scale * values, float(start @ gram(start)) * vectors[0] ** 2
 
 
+def noise_of(vector: Vector, diagonal: Vector) -> float:
+    """Return what ``sqrt(u^T N u)`` shows by rounding for a u in the null space of N."""
+    return float(np.sqrt(np.finfo(vector.dtype).eps * (vector @ (diagonal * vector))))
+
+
 def _root(square: Any) -> float:
     """Return the square root of a number that rounding may have made negative."""
     return math.sqrt(max(float(square), 0.0))
@@ -292,6 +295,6 @@ def _start(
 
 def _finish(basis: _Basis, values: NDArray[np.float64], vectors: NDArray[np.float64], tol: float) -> Eigenpairs:
     coordinates = vectors.T.astype(basis.vectors.dtype) @ basis.vectors[: basis.size]
-    relative = relative_residuals(basis.operator, basis.gram, values, coordinates)
+    relative = relative_residuals(basis.operator, basis.gram, basis.diagonal, values, coordinates)
     converged = bool((relative <= tol).all())
     return Eigenpairs(basis.operator.scale * values, relative, coordinates, converged, basis.n_steps + len(values))

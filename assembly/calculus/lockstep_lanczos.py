@@ -2,8 +2,9 @@ r"""The largest :math:`|\lambda|` of many operators :math:`Z_i^T M_i Z_i` by Lan
 
 As `assembly.calculus.lanczos`, a row of every matrix for one operator: all take their steps together, so that an
 application is a matrix product, and a row leaves when its residual, computed anew with one application, is small
-enough. Rows start from one vector, so that what is found for a row does not depend on the others. There are no
-restarts: a row that needs more steps than a basis holds is handed back with the residual it has.
+enough. Rows start from one vector, so that what is found for a row does not depend on the others. Three terms, without
+re-orthogonalisation and restarts: directions come back only after one of them has converged, which is when a row
+leaves. A row that does not get there is handed back with the residual it has.
 """
 
 from __future__ import annotations
@@ -13,135 +14,134 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
-from assembly.calculus.lanczos import SHARE_OF_TOLERANCE
 from assembly.calculus.lockstep_space import LockstepHessians, Rows
 
 FIRST_CHECK = 4
 
 
 @dataclass(frozen=True, eq=False)
-class LargestMagnitudes:
+class TopPairs:
     r"""What was found, one entry for every operator.
 
     Attributes
     ----------
     values : ndarray of shape (n,), float64
-        Largest :math:`|\lambda|`.
+        The :math:`\lambda` of largest magnitude.
     residuals : ndarray of shape (n,), float64
         ``|H v - lambda v| / |lambda|`` of the unit vector v, computed anew with one application.
     n_steps : ndarray of shape (n,), int64
         Applications of M.
+    coordinates : ndarray of shape (n, size) or None
+        Those of the unit eigenvectors ``Z^T c``, if they were asked for.
     """
 
     values: NDArray[np.float64]
     residuals: NDArray[np.float64]
     n_steps: NDArray[np.int64]
+    coordinates: Rows | None
 
 
 class _Iterations:
-    """N-orthonormal bases of Krylov spaces with the tridiagonal matrices of M N in them, a row for every operator.
+    """Krylov spaces with the tridiagonal matrices of M N in them, a row for every operator that is left.
 
-    `image` is N times the newest vectors. Where a Krylov space is exhausted, further vectors are 0.
+    `vectors` holds, for every step, the rows it was taken with and their N-normalised vectors; `image` is N times the
+    newest. Where a Krylov space is exhausted, further vectors are 0.
     """
 
-    def __init__(self, hessians: LockstepHessians, start: Rows, n_steps: int, negligible: float) -> None:
+    def __init__(self, hessians: LockstepHessians, start: Rows) -> None:
         self.hessians = hessians
-        self.rows = np.arange(len(hessians))  # which operators are left
-        self.negligible = negligible
-        self.size = 1
+        self.rows = np.arange(len(hessians))
         self.eps = float(np.finfo(start.dtype).eps)
         self.noise = hessians.diagonal()
         self.noise *= self.eps
         vectors = np.broadcast_to(start, (len(hessians), len(start)))
         image = hessians.N(vectors)
         norm = _roots(_products(vectors, image))
-        self.vectors = np.empty((len(hessians), n_steps + 1, len(start)), start.dtype)
-        self.vectors[:, 0] = _divided(vectors, norm)
-        self.image = _divided(image, norm)
-        self.diagonal, self.beside = np.zeros((2, len(hessians), n_steps))
+        self.newest, self.image = _divided(vectors, norm), _divided(image, norm)
+        self.previous = np.zeros_like(self.newest)
+        self.vectors = [(self.rows, self.newest)]
+        self.diagonal, self.beside = np.zeros((2, len(hessians), 0))
         self.scale = np.zeros(len(hessians))
+
+    @property
+    def n_steps(self) -> int:
+        """Steps taken."""
+        return int(self.diagonal.shape[1])
 
     def expand(self) -> None:
         """Apply the operators to the newest vectors and append what is new, normalised."""
-        j = self.size
         u = self._apply()
-        basis = self.vectors[:, :j]
         alpha = _products(self.image, u)
-        u -= _times(basis[:, -1], alpha)
-        if j > 1:
-            u -= _times(basis[:, -2], self.beside[:, j - 2])
+        u -= _times(self.newest, alpha)
+        if self.n_steps > 0:
+            u -= _times(self.previous, self.beside[:, -1])
         image = self.hessians.N(u)
-        for _ in range(2):
-            h = np.matmul(basis, image[:, :, None])[:, :, 0]
-            if (np.abs(h).max(axis=1) <= self.negligible * _roots(_products(u, image))).all():
-                break
-            u -= np.matmul(h[:, None, :], basis)[:, 0]
-            alpha += h[:, -1]
-            image = self.hessians.N(u)
-        self.diagonal[:, j - 1] = alpha
         beta = _roots(_products(u, image))
+        self.diagonal = np.column_stack([self.diagonal, alpha])
+        known = np.maximum(np.abs(self.diagonal).max(axis=1), self.beside.max(axis=1, initial=0.0))
         noise = _roots(np.einsum("kn,kn,kn->k", u, self.noise, u))
-        known = np.maximum(np.abs(self.diagonal[:, :j]), self.beside[:, :j]).max(axis=1)
         beta[beta <= 4.0 * np.maximum(noise, np.sqrt(self.eps) * known)] = 0.0
-        self.beside[:, j - 1] = beta
-        self.vectors[:, j] = _divided(u, beta)
-        self.image = _divided(image, beta)
-        self.size += 1
+        self.beside = np.column_stack([self.beside, beta])
+        self.previous, self.newest, self.image = self.newest, _divided(u, beta), _divided(image, beta)
+        self.vectors.append((self.rows, self.newest))
 
     def _apply(self) -> Rows:
         """Return M N of the newest vectors, divided by a power of two of every row so that squares stay in range."""
         u = self.hessians.M(self.image)
-        if self.size == 1:
-            large, small = np.abs(u).max(axis=1), np.abs(self.vectors[:, 0]).max(axis=1)
+        if self.n_steps == 0:
+            large, small = np.abs(u).max(axis=1), np.abs(self.newest).max(axis=1)
             known = (large > 0.0) & (small > 0.0)
             exponents = np.round(np.log2(np.where(known, large, 1.0)) - np.log2(np.where(known, small, 1.0)))
             self.scale = 2.0**exponents
-        return _divided(u, self.scale)
+        u /= self.scale.astype(u.dtype)[:, None]
+        return u
 
     def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the Ritz value of largest magnitude of every row, its vector in the basis, and its residual."""
-        j = self.size - 1
-        matrices = np.zeros((len(self.rows), j, j))
-        at = np.arange(j)
-        matrices[:, at, at] = self.diagonal[:, :j]
-        matrices[:, at[1:], at[:-1]] = self.beside[:, : j - 1]
-        values, vectors = np.linalg.eigh(matrices)
-        best = np.abs(values).argmax(axis=1)
-        rows = np.arange(len(best))
-        turned = vectors[rows, :, best]
-        return values[rows, best], turned, np.abs(self.beside[:, j - 1] * turned[:, -1])
+        values, turned = np.zeros(len(self.rows)), np.zeros(self.diagonal.shape)
+        for i, (diagonal, beside) in enumerate(zip(self.diagonal, self.beside, strict=True)):
+            values[i], turned[i] = _top_pair(diagonal, beside[:-1])
+        return values, turned, np.abs(self.beside[:, -1] * turned[:, -1])
 
     def finish(
         self, done: NDArray[np.int64], values: NDArray[np.float64], turned: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return values and true residuals of some rows, from one application more."""
-        j = self.size - 1
-        hessians = self.hessians.take(done)
-        turned = turned.astype(self.image.dtype)
-        coordinates = np.stack([y @ self.vectors[i, :j] for i, y in zip(done, turned, strict=True)])
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Rows]:
+        """Return values, true residuals and coordinates of some rows, from one application more."""
+        hessians, names = self.hessians.take(done), self.rows[done]
+        coordinates = np.zeros((len(done), hessians.size), self.image.dtype)
+        for y, (rows, vectors) in zip(turned.T, self.vectors, strict=False):
+            coordinates += _times(vectors[np.searchsorted(rows, names)], y)
         image = hessians.N(coordinates)
         rest = _divided(hessians.M(image), self.scale[done]) - _times(coordinates, values)
-        wrong = _roots(_products(rest, hessians.N(rest)))
-        size = np.abs(values) * _roots(_products(coordinates, image))
-        return np.abs(values) * self.scale[done], np.divide(wrong, size, out=wrong, where=size > 0.0)
+        noise = np.einsum("kn,kn,kn->k", rest, self.noise[done], rest)  # what N may hide by rounding
+        wrong = _roots(np.maximum(_products(rest, hessians.N(rest)), 0.0) + noise)
+        length = _roots(_products(coordinates, image))
+        size = np.abs(values) * length
+        residuals = np.divide(wrong, size, out=wrong, where=size > 0.0)
+        return values * self.scale[done], residuals, _divided(coordinates, length)
 
     def leave(self, done: NDArray[np.int64]) -> None:
         """Forget some rows."""
         kept = np.delete(np.arange(len(self.rows)), done)
-        for to, place in enumerate(kept):  # in place: the bases are the only large thing
-            self.vectors[to, : self.size] = self.vectors[place, : self.size]
-        self.vectors = self.vectors[: len(kept)]
         self.rows, self.scale = self.rows[kept], self.scale[kept]
         self.diagonal, self.beside = self.diagonal[kept], self.beside[kept]
+        self.previous, self.newest = self.previous[kept], self.newest[kept]
         self.image, self.noise = self.image[kept], self.noise[kept]
         self.hessians = self.hessians.take(kept)
 
 
-def largest_magnitudes(
-    hessians: LockstepHessians, start: Rows, *, tol: float, n_steps: int, advance: Callable[[int], None]
-) -> LargestMagnitudes:
-    """Return the largest magnitude of an eigenvalue of every operator.
+def top_pairs(
+    hessians: LockstepHessians,
+    start: Rows,
+    *,
+    tol: float,
+    n_steps: int,
+    advance: Callable[[int], None],
+    with_coordinates: bool,
+) -> TopPairs:
+    """Return the eigenvalue of largest magnitude of every operator, and its eigenvector.
 
     Parameters
     ----------
@@ -154,19 +154,21 @@ def largest_magnitudes(
         Steps at most; rows left then are handed back with the residual they have.
     advance : callable
         Told after every step how many rows left.
+    with_coordinates : bool
+        Whether to return the eigenvectors.
 
     Notes
     -----
-    Cost per step: one application of M, one to three of N; memory n_steps vectors for every row and about ten more.
+    Cost per step: one application each of M and N; memory a vector for every row and step, and about ten more.
     """
     n = len(hessians)
-    found = LargestMagnitudes(np.zeros(n), np.full(n, np.inf), np.zeros(n, np.int64))
-    negligible = min(SHARE_OF_TOLERANCE * tol, float(np.sqrt(np.finfo(start.dtype).eps)))
-    iterations = _Iterations(hessians, start, n_steps, negligible)
+    coordinates = np.zeros((n, hessians.size), start.dtype) if with_coordinates else None
+    found = TopPairs(np.zeros(n), np.full(n, np.inf), np.zeros(n, np.int64), coordinates)
+    iterations = _Iterations(hessians, start)
     next_check = min(FIRST_CHECK, n_steps)
-    while len(iterations.rows) > 0:
+    while True:
         iterations.expand()
-        step = iterations.size - 1
+        step = iterations.n_steps
         if step < next_check:
             advance(0)
             continue
@@ -175,11 +177,27 @@ def largest_magnitudes(
         done = np.flatnonzero((residuals <= 0.9 * tol * np.abs(values)) | (step == n_steps))
         if len(done) > 0:
             places = iterations.rows[done]
-            found.values[places], found.residuals[places] = iterations.finish(done, values[done], turned[done])
+            found.values[places], found.residuals[places], vectors = iterations.finish(done, values[done], turned[done])
+            if coordinates is not None:
+                coordinates[places] = vectors
             found.n_steps[places] = step + 1
+            if len(done) == len(iterations.rows):
+                advance(len(done))
+                return found
             iterations.leave(done)
         advance(len(done))
-    return found
+
+
+def _top_pair(diagonal: NDArray[np.float64], beside: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Return the eigenvalue of largest magnitude of a symmetric tridiagonal matrix, and its unit vector."""
+    n = len(diagonal)
+    if n == 1:
+        return float(diagonal[0]), np.ones(1)
+    by_index, by_block = 2, b"B"
+    ends = [lapack.dstebz(diagonal, beside, by_index, 0.0, 0.0, i, i, 0.0, by_block)[1:4] for i in (1, n)]
+    values, blocks, splits = max(ends, key=lambda end: abs(end[0][0]))
+    vectors, _ = lapack.dstein(diagonal, beside, values[:1], blocks, splits)
+    return float(values[0]), vectors[:, 0]
 
 
 def _products(left: Rows, right: Rows) -> NDArray[np.float64]:

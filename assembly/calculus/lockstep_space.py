@@ -1,14 +1,8 @@
-r"""The Hessians of many neurons' pre-activations in node space, in lockstep: :math:`H_i = Z_i^T M_i Z_i`, a row each.
+r"""Many Hessians in node space, in lockstep: :math:`H_i = Z_i^T M_i Z_i`, a row each.
 
-Neurons i of one group share the activations and their slopes below; only the adjoints of the nodes below differ. For
-rows (s, t) of vectors, one for every neuron, the passes of `assembly.calculus.node_space` become matrix products.
+For rows (s, t) of vectors, one for every operator, the passes of `assembly.calculus.node_space` become matrix products.
 
-The pre-activation :math:`z_i = \sum_u c_i w_{iu} a_u` is linear in the activations it reads, so its own s vanishes, and
-its own in-edges are felt through
-
-.. math:: q_u \mathrel{+}= c_i^2\, t_u, \qquad \bar a_u = c_i w_{iu},
-
-with no coordinates for i itself: vectors hold s and t of the nodes below alone, then r, the weights outside node space.
+`at_inputs` makes those of one output at many inputs, `assembly.calculus.lockstep_neurons` those of many neurons at one.
 """
 
 from __future__ import annotations
@@ -23,47 +17,55 @@ from assembly.blocks.block import Local, NodeBlock
 from assembly.calculus.evaluation import Evaluation
 from assembly.calculus.node_space import check_resolution
 from assembly.calculus.response import softmax_bend, softmax_slope
-from assembly.program import Segment
+from assembly.program import Program, Segment
 
 Rows = NDArray[Any]
 
 
 class LockstepHessians:
-    """H of the pre-activations of some neurons, as maps M and N on rows of node-space vectors.
+    """Many operators on one node space, as maps M and N on rows of node-space vectors.
 
-    Rows have shape (n_neurons, size): s (or p) of the nodes below, then t (or q), then r.
+    Rows have shape (n, size): s (or p) of the nodes, then t (or q), then r.
 
     Parameters
     ----------
-    evaluation : Evaluation
-        Of one sample, of a program whose last group are linear outputs that read one another nowhere.
-    neurons : slice
-        Positions of the neurons in that group.
+    program : Program
+    weights : list of ndarray
+    segments : tuple of Segment
+        Those whose nodes have coordinates, the first of the program.
+    values : tuple of ndarray
+        a, sigma', sigma'' of shape (n, n_nodes), or (1, n_nodes) where they are common.
+    adjoints : tuple of ndarray of shape (n, n_nodes)
+        df/da and df/dz.
+    own : list of tuple of slice and ndarray
+        Sources and ``sum c^2`` of edges that have a share in N and are in no block of `segments`.
 
     Raises
     ------
     SaturationError
-        If squares of the derivatives of a neuron, or of all activations, under- or overflow.
+        If squares of the derivatives of an operator, or of all activations, under- or overflow.
     """
 
-    def __init__(self, evaluation: Evaluation, neurons: slice) -> None:
-        program = evaluation.program
-        self.program = program
-        self.weights = evaluation.weights
+    def __init__(
+        self,
+        program: Program,
+        weights: list[Rows],
+        segments: tuple[Segment, ...],
+        values: tuple[Rows, Rows, Rows],
+        adjoints: tuple[Rows, Rows],
+        own: list[tuple[slice, Rows]],
+    ) -> None:
+        self.program, self.weights, self.segments = program, weights, segments
         self.dtype = program.dtype
-        self.neurons = neurons
-        self.below, self.last = program.segments[:-1], program.segments[-1]
-        self.n_nodes = program.n_nodes if program.coordinates else self.last.nodes.start
+        self.n_nodes = program.n_nodes if program.coordinates else segments[-1].nodes.stop
         self.size = 2 * self.n_nodes + program.n_coordinates - 2 * program.n_nodes
-        self.a, self.first, self.second = evaluation.post[0], evaluation.first[0], evaluation.second[0]
-        self.abar, self.b = self._adjoints()
-        self.own = [
-            (program.blocks[i].source, self._squared_factors(program.blocks[i]))
-            for i in self.last.incoming
-            if self._is_inside(i) and not program.blocks[i].from_given
-        ]
-        check_resolution("The derivatives of a neuron", self.b)
-        check_resolution("The activations", self.a)
+        self.a, self.first, self.second = values
+        self.abar, self.b = adjoints
+        self.own = own
+        for row in self.b:
+            check_resolution("The derivatives of the output", row)
+        for row in self.a:
+            check_resolution("The activations", row)
         self._bind()
 
     def __len__(self) -> int:
@@ -73,6 +75,8 @@ class LockstepHessians:
         """Return the same maps for some of the rows."""
         other = copy.copy(self)
         other.abar, other.b = self.abar[rows], self.b[rows]
+        if len(self.a) == len(self):
+            other.a, other.first, other.second = self.a[rows], self.first[rows], self.second[rows]
         other.own = [(source, squares[rows]) for source, squares in self.own]
         other._bind()
         return other
@@ -95,12 +99,12 @@ class LockstepHessians:
             for local, r, z_row, abar_row in zip(locals_, self.rest(rows)[:, part], z_dot, abar_dot, strict=True):
                 local.forward(r, z_row)
                 local.backward(r, abar_row)
-        for segment in self.below:
+        for segment in self.segments:
             if segment.incoming:
                 for position in segment.incoming:
                     self._push(position, t, z_dot)
                 t[:, segment.nodes] = self._slope(segment, z_dot)
-        for segment in reversed(self.below):
+        for segment in reversed(self.segments):
             if segment.incoming:
                 s[:, segment.nodes] = self._bend(segment, z_dot) + self._slope(segment, abar_dot)
                 for position in segment.incoming:
@@ -130,14 +134,16 @@ class LockstepHessians:
         return out
 
     def squared_norms(self) -> tuple[Rows, Rows]:
-        """Return ``alpha_v = sum c_v^2 a_u^2``, shape (n_nodes,), and ``beta_u = sum c_v^2 b_v^2``, a row each.
+        """Return ``alpha_v = sum c_v^2 a_u^2``, common or a row each, and ``beta_u = sum c_v^2 b_v^2``, a row each.
 
-        Over trainable edges in node space, those into the neurons themselves counted in beta alone.
+        Over trainable edges in node space, `own` ones counted in beta alone.
         """
-        alpha, beta = np.zeros(self.n_nodes, self.dtype), np.zeros((len(self), self.n_nodes), self.dtype)
+        alpha = np.zeros((len(self.a), self.n_nodes), self.dtype)
+        beta = np.zeros((len(self), self.n_nodes), self.dtype)
         for block in self._inside:
             squared = block.factor**2
-            alpha[block.target] += squared * block.products(self.a, self.a)
+            for row, a in zip(alpha, self.a, strict=True):
+                row[block.target] += squared * block.products(a, a)
             if not block.from_given:
                 for row, b in zip(beta, self.b, strict=True):
                     row[block.source] += block.spread(squared * b[block.target] ** 2)
@@ -145,82 +151,55 @@ class LockstepHessians:
             beta[:, source] += squares
         return alpha, beta
 
-    def gradient_norms(self) -> NDArray[Any]:
-        """Return the norms of the gradients ``c_v b_v a_u`` of the neurons in all their parameters, shape (n,)."""
-        gradient = np.zeros((len(self), self.size), self.dtype)
-        self.split(gradient)[0][:] = self.b[:, : self.n_nodes]
-        nothing = np.zeros_like(self.a)
-        for part, locals_ in self._outside:
-            for local, row in zip(locals_, self.rest(gradient)[:, part], strict=True):
-                found = np.empty_like(row)
-                local.block.scatter(local.weights, local.b, nothing, local.a, local.b, found)
-                row += found
-        squared = np.einsum("kn,kn->k", gradient, self.N(gradient))
-        for block in (self.program.blocks[i] for i in self.last.incoming if self._is_inside(i)):
-            assert isinstance(block, NodeBlock)
-            squared += (block.factor**2 * block.products(self.a, self.a))[self.neurons]
-        norms: NDArray[Any] = np.sqrt(squared)
-        return norms
-
-    def _adjoints(self) -> tuple[Rows, Rows]:
-        """Return df/da and df/dz of all nodes, a row for every neuron."""
-        chosen = np.arange(self.last.nodes.start, self.last.nodes.stop)[self.neurons]
-        post, pre = np.zeros((2, len(chosen), self.program.n_nodes), self.dtype)
-        pre[np.arange(len(chosen)), chosen] = 1.0
-        for position in self.last.incoming:
-            block = self.program.blocks[position]
-            if not block.from_given:
-                post[:, block.source] += block.rows(self.weights[position], self.neurons)
-        for segment in reversed(self.below):
-            if segment.incoming:
-                pre[:, segment.nodes] = self._slope(segment, post)
-                for position in segment.incoming:
-                    self._pull(position, pre, post)
-        return post, pre
-
     def _bind(self) -> None:
         program, outside = self.program, self.program.coordinates
-        entering = set(self.last.incoming)
         self.curvature = self.second * self.abar
+        entering = sorted(i for segment in self.segments for i in segment.incoming)
         self._inside = [
             block
-            for i in program.trainable
-            if isinstance(block := program.blocks[i], NodeBlock) and i not in entering and i not in outside
+            for i in entering
+            if isinstance(block := program.blocks[i], NodeBlock) and i in program.trainable and i not in outside
         ]
         self._gram = [block.gram_rows(self.a, self.b) for block in self._inside]
+        every_a = np.broadcast_to(self.a, self.b.shape)
         self._outside: list[tuple[slice, list[Local]]] = [
-            (part, [program.blocks[i].local(self.weights[i], self.a, b) for b in self.b]) for i, part in outside.items()
+            (part, [program.blocks[i].local(self.weights[i], a, b) for a, b in zip(every_a, self.b, strict=True)])
+            for i, part in outside.items()
         ]
-
-    def _is_inside(self, position: int) -> bool:
-        return position in self.program.trainable and position not in self.program.coordinates
-
-    def _squared_factors(self, block: Any) -> Rows:
-        """Return ``sum c_i^2`` over the edges from every source into every neuron, a row each."""
-        ones = np.broadcast_to(self.dtype.type(1.0), block.shape)
-        squares: Rows = block.rows(ones, self.neurons) * block.factor[self.neurons, None]
-        return squares
 
     def _push(self, position: int, values: Rows, out: Rows) -> None:
         block = self.program.blocks[position]
         if not block.from_given:
-            out[:, block.target] += block.multiply(self.weights[position], values[:, block.source].T).T
+            block.push_rows(self.weights[position], values, out)
 
     def _pull(self, position: int, values: Rows, out: Rows) -> None:
         block = self.program.blocks[position]
         if not block.from_given:
-            out[:, block.source] += block.multiply_transposed(self.weights[position], values[:, block.target].T).T
+            block.pull_rows(self.weights[position], values, out)
 
     def _slope(self, segment: Segment, values: Rows) -> Rows:
         nodes = segment.nodes
         if segment.is_softmax:
-            return softmax_slope(self.a[nodes], values[:, nodes])
-        changed: Rows = self.first[nodes] * values[:, nodes]
+            return softmax_slope(self.a[:, nodes], values[:, nodes])
+        changed: Rows = self.first[:, nodes] * values[:, nodes]
         return changed
 
     def _bend(self, segment: Segment, z_dot: Rows) -> Rows:
         nodes = segment.nodes
         if segment.is_softmax:
-            return softmax_bend(self.a[nodes], self.abar[:, nodes], z_dot[:, nodes])
+            return softmax_bend(self.a[:, nodes], self.abar[:, nodes], z_dot[:, nodes])
         bent: Rows = self.curvature[:, nodes] * z_dot[:, nodes]
         return bent
+
+
+def at_inputs(evaluation: Evaluation, output: int, rows: slice) -> LockstepHessians:
+    """Return the Hessians of one output at some samples of an evaluation."""
+    adjoints = evaluation.adjoints(output)
+    return LockstepHessians(
+        evaluation.program,
+        evaluation.weights,
+        evaluation.program.segments,
+        (evaluation.post[rows], evaluation.first[rows], evaluation.second[rows]),
+        (adjoints.post[rows], adjoints.pre[rows]),
+        [],
+    )

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from assembly.blocks.block import Local, NodeBlock
 from assembly.calculus.evaluation import Evaluation, scatter
 from assembly.calculus.response import softmax_bend, softmax_slope
+from assembly.calculus.turning import turning
 from assembly.errors import SaturationError
 from assembly.program import Segment
 
@@ -78,6 +79,7 @@ class NodeSpaceHessian:
     def _bind(self) -> None:
         blocks, outside = self.program.blocks, self.program.coordinates
         self.curvature = self.second * self.abar
+        self._turning = turning(self.program, self.curvature)
         self._inside = [
             block for i in self.program.trainable if isinstance(block := blocks[i], NodeBlock) and i not in outside
         ]
@@ -108,20 +110,21 @@ class NodeSpaceHessian:
         return vector[2 * self.program.n_nodes :]
 
     def Z(self, direction: Vector) -> Vector:  # noqa: N802
-        """Edges to nodes: (p, q, r) of a direction of the parameters; two passes over it, one in the first layer."""
+        """Edges to nodes: (p, q, r) of a direction of the parameters; one pass over it, two in sparse blocks."""
         out = np.zeros(self.size, self.dtype)
         p, q = self.split(out)
         for block in self._inside:
-            weights = block.weights(direction)
-            block.push(weights, self.a, p)
-            if not block.from_given:
-                block.pull(weights, self.b, q)
+            block.project(block.weights(direction), self.a, self.b, p, q)
         for i, part in self.program.coordinates.items():
             self.rest(out)[part] = direction[self.program.blocks[i].parameters]
         return out
 
     def M(self, vector: Vector) -> Vector:  # noqa: N802
-        """Nodes to nodes: a forward and a backward tangent pass; reads no weight of the first layer."""
+        """Nodes to nodes: a forward and a backward tangent pass; reads no weight of the first layer.
+
+        The weights into the group where the passes meet, the last hidden layer with a linear output, are read once,
+        all others twice.
+        """
         p, q = self.split(vector)
         out = np.zeros(self.size, self.dtype)
         s, t = self.split(out)
@@ -129,19 +132,17 @@ class NodeSpaceHessian:
         for part, local in self._outside:
             local.forward(self.rest(vector)[part], z_dot)
             local.backward(self.rest(vector)[part], abar_dot)
-        blocks = self.program.blocks
-        for segment in self.program.segments:
-            if segment.incoming:
-                for position in segment.incoming:
-                    if not blocks[position].from_given:
-                        blocks[position].push(self.weights[position], t, z_dot)
-                t[segment.nodes] = self._slope(segment, z_dot)
-        for segment in reversed(self.program.segments):
-            if segment.incoming:
-                s[segment.nodes] = self._bend(segment, z_dot) + self._slope(segment, abar_dot)
-                for position in segment.incoming:
-                    if not blocks[position].from_given:
-                        blocks[position].pull(self.weights[position], s, abar_dot)
+        segments, turning = self.program.segments, self._turning
+        for segment in reversed(segments[turning.segment + 1 :]):  # nothing in these depends on a tangent
+            self._backward(segment, z_dot, abar_dot, s)
+        for segment in segments[: turning.segment]:
+            self._forward(segment, z_dot, t)
+        if turning.segment < len(segments):
+            self._turn(z_dot, abar_dot, s, t)
+        for segment in segments[turning.segment + 1 :]:
+            self._forward(segment, z_dot, t)
+        for segment in reversed(segments[: turning.segment]):
+            self._backward(segment, z_dot, abar_dot, s)
         for part, local in self._outside:
             local.collect(self.rest(vector)[part], s, t, self.rest(out)[part])
         return out
@@ -170,7 +171,7 @@ class NodeSpaceHessian:
         return out
 
     def apply(self, direction: Vector) -> Vector:
-        """Return ``H direction = Z^T M Z direction``: five passes, over weights, direction and result."""
+        """Return ``H direction = Z^T M Z direction``: passes over the direction, the weights (two), and the result."""
         return self.Z_transposed(self.M(self.Z(direction)))
 
     def diagonal(self) -> Vector:
@@ -196,6 +197,36 @@ class NodeSpaceHessian:
         out = np.empty(self.program.n_parameters, self.dtype)
         scatter(self.evaluation, self.b, np.zeros_like(self.a), self.a, self.b, out)
         return out
+
+    def _forward(self, segment: Segment, z_dot: Vector, t: Vector) -> None:
+        if segment.incoming:
+            for position in segment.incoming:
+                self._push(position, t, z_dot)
+            t[segment.nodes] = self._slope(segment, z_dot)
+
+    def _backward(self, segment: Segment, z_dot: Vector, abar_dot: Vector, s: Vector) -> None:
+        if segment.incoming:
+            s[segment.nodes] = self._bend(segment, z_dot) + self._slope(segment, abar_dot)
+            for position in segment.incoming:
+                self._pull(position, s, abar_dot)
+
+    def _turn(self, z_dot: Vector, abar_dot: Vector, s: Vector, t: Vector) -> None:
+        """Forward and backward through the segment where the passes meet; `abar_dot` there is complete."""
+        others = [i for i in self.program.segments[self._turning.segment].incoming if i != self._turning.block]
+        for position in others:
+            self._push(position, t, z_dot)
+        block, weights = self.program.blocks[self._turning.block], self.weights[self._turning.block]
+        block.turn(weights, t, z_dot, self.first, self.curvature, abar_dot, s)
+        for position in others:
+            self._pull(position, s, abar_dot)
+
+    def _push(self, position: int, t: Vector, z_dot: Vector) -> None:
+        if not self.program.blocks[position].from_given:
+            self.program.blocks[position].push(self.weights[position], t, z_dot)
+
+    def _pull(self, position: int, s: Vector, abar_dot: Vector) -> None:
+        if not self.program.blocks[position].from_given:
+            self.program.blocks[position].pull(self.weights[position], s, abar_dot)
 
     def _slope(self, segment: Segment, values: Vector) -> Vector:
         nodes = segment.nodes

@@ -6,9 +6,10 @@ u in it are
 =========  ===========================================================================================
 value      :math:`|c_v w_{uv} a_u|`, over the sum of these
 gradient   :math:`(c_v w_{uv})^2 |\partial a_u/\partial w_u|^2`, own in-weights of u, over the sum of these
+adjoint    :math:`(c_v w_{uv})^2`, inputs left out, over the sum of these
 =========  ===========================================================================================
 
-The constant of a bias is no parent. An input is one that has a value and no gradient; neurons with no other parents are
+The constant of a bias is no parent. An input is one that has a value and no more; neurons with no other parents are
 left out. In-weights of u that read one number count edge by edge.
 """
 
@@ -56,7 +57,7 @@ class ParentShares:
 
 
 def parent_shares(evaluation: Evaluation) -> dict[str, ParentShares]:
-    """Return the largest parent of every node by value and by gradient, shares averaged over the samples.
+    """Return the largest parent of every node by value, gradient and adjoint, shares averaged over the samples.
 
     At a sample where no parent of a node contributes the shares of that node are left out of its average.
 
@@ -64,10 +65,12 @@ def parent_shares(evaluation: Evaluation) -> dict[str, ParentShares]:
     -----
     Cost: two passes over the edges per sample and kind; memory a few times `EDGES_AT_ONCE` numbers.
     """
-    own = own_squared_gradients(evaluation)
+    is_part = np.ones((1, evaluation.program.n_nodes))
+    is_part[:, evaluation.program.inputs] = 0.0
     return {
         "value": _largest_parents(evaluation, np.abs(evaluation.post), power=1),
-        "gradient": _largest_parents(evaluation, own, power=2),
+        "gradient": _largest_parents(evaluation, own_squared_gradients(evaluation), power=2),
+        "adjoint": _largest_parents(evaluation, is_part, power=2),
     }
 
 

@@ -21,8 +21,9 @@ from assembly.errors import NonFiniteError
 def tangent_kernel(left: Evaluation, right: Evaluation, output_left: int, output_right: int) -> NDArray[Any]:
     """Return K between the samples of two evaluations for one pair of outputs, shape (n_left, n_right).
 
-    Cost: for a dense block two matrix products of node vectors, for a sparse one a pass over its edges per pair;
-    weights outside node space take a gradient per sample, of their length.
+    Cost: for a dense block two matrix products of node vectors, by half the multiplications where both evaluations and
+    both outputs are the same, exactly symmetric then; for a sparse one a pass over its edges per pair; weights outside
+    node space take a gradient per sample, of their length.
     """
     program = left.program
     b_left, b_right = left.adjoints(output_left).pre, right.adjoints(output_right).pre

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from inspect import signature
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assembly.diagnostics.culprits import Culprit, Level, culprits, percent
+from assembly.diagnostics.culprits import Culprit, Level, culprits
+from assembly.diagnostics.diagnosis import Diagnosis, LayerDiagnosis, Sizes
 from assembly.diagnostics.diversity import Diversity, diversity
 from assembly.diagnostics.dominance import (
+    TOLERANCE,
     LayerDominance,
     ParentDominance,
     Shares,
+    bent_over_parents,
     channels,
     dominance,
     in_children,
@@ -23,6 +25,7 @@ from assembly.diagnostics.dominance import (
     trainable_layers,
 )
 from assembly.diagnostics.linearity import ratios
+from assembly.errors import ArgumentError
 from assembly.graph.description import CONSTANT, SOFTMAX
 from assembly.model import Assembly
 
@@ -30,128 +33,14 @@ if TYPE_CHECKING:
     from assembly.diagnostics.family import FamilyDiagnosis
 
 RADIUS = 1.0
-TOLERANCE = 1e-4  # relative residual of the eigenvalue whose vector tells the curvature shares
-LOUD_IN_CURVATURE = 0.25  # share of one part in the top eigenvector that is worth a word; no alarm: it is a maximum
 LARGEST_EXACT = 1024  # neurons of a layer whose cosines are exact here, a second's work
 MANY_EDGES = 10**8  # passes over more edges are left out
-KINDS = ("value", "gradient", "adjoint", "curvature")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    r"""Hessian and gradient of the output, averaged over the inputs.
-
-    Attributes
-    ----------
-    hessian_norm, gradient_norm : float
-    hessian_over_gradient_squared : float
-        :math:`\|H\| / \|\nabla f\|^2`, which no change of units of f or of its scale hides.
-    hessian_times_radius_over_gradient : float
-        :math:`\|H\| R / \|\nabla f\|` at R = 1: how much the gradient may turn within the distance R.
-    largest_residual : float
-        Of the eigenvalue iterations, relative.
-    n_unconverged : int
-        Inputs at which the residual is above 1e-4.
-    """
-
-    hessian_norm: float
-    gradient_norm: float
-    hessian_over_gradient_squared: float
-    hessian_times_radius_over_gradient: float
-    largest_residual: float
-    n_unconverged: int
-
-
-@dataclass(frozen=True, eq=False)
-class LayerDiagnosis:
-    """One hidden layer with trainable in-edges.
-
-    Attributes
-    ----------
-    layer, size : int
-    part : str
-        What its sub-models are: "neuron", or "channel" for convolutions.
-    shares : mapping of str to Shares
-        Of its parts in the output: "value", "gradient", "adjoint", "curvature".
-    children : mapping of str to Shares
-        "value", "gradient" and "adjoint" of its parts in all the neurons that read the layer; empty where left out.
-    diversity : Diversity or None
-        At the first input; None where it was left out.
-    """
-
-    layer: int
-    size: int
-    part: str
-    shares: Mapping[str, Shares]
-    children: Mapping[str, Shares]
-    diversity: Diversity | None
-
-    @property
-    def n_parts(self) -> int:
-        """Number of parts."""
-        return len(self.shares["adjoint"].values)
-
-
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
-    """What `diagnose` found in one network; print it to read it.
-
-    Attributes
-    ----------
-    network : str
-        The network in a line.
-    output, n_inputs : int
-        Which output, and the number of inputs averaged over.
-    layers : tuple of LayerDiagnosis
-    sizes : tuple of int
-        Neurons of every layer, inputs first.
-    parents : mapping of str to tuple of ParentDominance
-        "value" and "gradient": of every layer from the second to the output's, the neuron that leans most on a parent.
-    q_infinity : float
-    curvature : Sizes
-    culprits : tuple of Culprit
-        Worst first.
-    notes : tuple of str
-        What was left out or did not converge.
-    """
-
-    network: str
-    output: int
-    n_inputs: int
-    layers: tuple[LayerDiagnosis, ...]
-    sizes: tuple[int, ...]
-    parents: Mapping[str, tuple[ParentDominance, ...]]
-    q_infinity: float
-    curvature: Sizes
-    culprits: tuple[Culprit, ...]
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """Sentences, worst first; one that says so if no neuron dominates."""
-        return tuple(one.text for one in self.culprits) or (_all_clear(self.layers),)
-
-    @property
-    def text(self) -> str:
-        """Findings, a table of the layers and the quantities of the network, at most 100 columns."""
-        from assembly.diagnostics.wording import diagnosis_text
-
-        return diagnosis_text(self)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the shares of the single parts, ready for JSON; NaN becomes None."""
-        from assembly.diagnostics.wording import diagnosis_dict
-
-        return diagnosis_dict(self)
 
 
 @overload
-def diagnose(net: Assembly, X: ArrayLike, output: int = 0, /) -> Diagnosis: ...
+def diagnose(net: Assembly, X: ArrayLike, output: int = 0, /, *, tol: float = TOLERANCE) -> Diagnosis: ...
 @overload
-def diagnose(net: Assembly, X: ArrayLike, *, output: int = 0) -> Diagnosis: ...
+def diagnose(net: Assembly, X: ArrayLike, *, output: int = 0, tol: float = TOLERANCE) -> Diagnosis: ...
 @overload
 def diagnose(
     family: Callable[..., Assembly], widths: Sequence[int], X: ArrayLike, **options: Any
@@ -159,15 +48,17 @@ def diagnose(
 def diagnose(*arguments: Any, **options: Any) -> Diagnosis | FamilyDiagnosis:
     r"""Say whether a network is an assembly of many weak and diverse sub-models, and name the culprit if not.
 
-    ``diagnose(net, X, output=0)`` looks at one network; ``diagnose(family, widths, X, seeds=10, output=0)`` at networks
-    of growing width, see `assembly.diagnostics.family.diagnose_family`.
+    ``diagnose(net, X, output=0, tol=1e-4)`` looks at one network; ``diagnose(family, widths, X, seeds=10, output=0)``
+    at networks of growing width, see `assembly.diagnostics.family.diagnose_family`.
 
     Parameters
     ----------
     net : Assembly
     X : array_like of shape (n, n_inputs) or (n_inputs,)
-        Inputs to average over; diversity is looked at for the first.
+        Inputs to average over; diversity, and curvature over parents, is looked at for the first.
     output : int
+    tol : float
+        Relative residual of the eigenvalue that is :math:`\|H\|`, and whose vector tells the curvature shares.
 
     Returns
     -------
@@ -179,7 +70,8 @@ def diagnose(*arguments: Any, **options: Any) -> Diagnosis | FamilyDiagnosis:
     Raises
     ------
     ShapeError, NonFiniteError, ArgumentError
-        If `X` is no finite batch, there is no such output, or the first argument is no assembly and no family.
+        If `X` is no finite batch or is missing, there is no such output, `tol` is not between 0 and 1, or the first
+        argument is no assembly and no family.
     SaturationError
         If squares of the output's derivatives, or of all activations, under- or overflow.
 
@@ -197,16 +89,30 @@ def diagnose(*arguments: Any, **options: Any) -> Diagnosis | FamilyDiagnosis:
     """
     first = arguments[0] if arguments else options.get("net", options.get("family"))
     if isinstance(first, Assembly):
+        _check_call("am.diagnose(net, X, output=0, tol=1e-4)", _diagnose, arguments, options)
         return _diagnose(*arguments, **options)
+    if not callable(first):
+        raise ArgumentError(
+            "The first argument must be an Assembly, or a family: a function that makes one from a width and a seed. "
+            f"Got {first!r}."
+        )
     from assembly.diagnostics.family import diagnose_family
 
+    _check_call("am.diagnose(family, widths, X, seeds=10, output=0)", diagnose_family, arguments, options)
     return diagnose_family(*arguments, **options)
 
 
-def _diagnose(net: Assembly, X: ArrayLike, output: int = 0) -> Diagnosis:
+def _check_call(form: str, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    try:
+        signature(call).bind(*arguments, **options)
+    except TypeError as error:
+        raise ArgumentError(f"Call it as {form}. Got {error}.") from None
+
+
+def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLERANCE) -> Diagnosis:
     evaluation = net.evaluate(X)
     rows = evaluation.post[:, evaluation.program.inputs]
-    curvature, vectors = _curvature(net, rows, output)
+    curvature, vectors = _curvature(net, rows, output, tol)
     found = dominance(net, rows, output, vectors)
     n_edges = sum(connection.n_edges for connection in net.graph.connections)
     notes = []
@@ -218,7 +124,9 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0) -> Diagnosis:
         notes.append(f"shares of parents are left out: {n_edges:,} edges at {len(rows)} inputs")
     is_cheap = 8 * n_edges <= MANY_EDGES
     if not is_cheap:
-        notes.append(f"diversity is left out: {n_edges:,} edges")
+        notes.append(f"diversity and the curvature over parents are left out: {n_edges:,} edges")
+    elif parents:
+        parents = {**parents, "curvature": bent_over_parents(net, rows[0], parents["gradient"])}
     layers = tuple(
         _layer(
             net,
@@ -247,12 +155,12 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0) -> Diagnosis:
     )
 
 
-def _curvature(net: Assembly, rows: NDArray[Any], output: int) -> tuple[Sizes, list[NDArray[Any]]]:
+def _curvature(net: Assembly, rows: NDArray[Any], output: int, tol: float) -> tuple[Sizes, list[NDArray[Any]]]:
     """Return the averages over the inputs, and the top eigenvector at each."""
     found, vectors = [], []
     for x in rows:
         hessian = net.hessian(x, output)
-        value, vector = hessian.top_pair(TOLERANCE)
+        value, vector = hessian.top_pair(tol)
         norm, slope = abs(float(value.value)), float(np.linalg.norm(hessian.node_space.gradient()))
         found.append(Sizes(norm, slope, *ratios(norm, slope, RADIUS), float(value.residual), int(not value.converged)))
         vectors.append(vector)
@@ -330,20 +238,3 @@ def _non_linear_output(net: Assembly, rows: NDArray[Any], output: int, curvature
         own = float(np.mean(np.abs(second[bent]) / first[bent] ** 2))
         text += f"; |{name}''| |grad z|^2 is {own / curvature.hessian_over_gradient_squared:.2g} of ||H||"
     return [Culprit("output", layer, (), 1.0, text)]
-
-
-def _all_clear(layers: Sequence[LayerDiagnosis]) -> str:
-    known = [one for one in layers if math.isfinite(one.shares["gradient"].largest)]
-    if not known:
-        return "there is no hidden layer with a gradient: nothing that could dominate"
-    worst = max(known, key=lambda one: one.shares["gradient"].largest)
-    share = worst.shares["gradient"]
-    text = (
-        f"no {worst.part} dominates the output: the largest gradient share is {percent(share.largest)} (layer "
-        f"{worst.layer}, {worst.part} {share.who}), where equal shares would be {percent(1.0 / worst.n_parts)}"
-    )
-    bent = max(known, key=lambda one: one.shares["curvature"].largest)
-    most = bent.shares["curvature"]
-    if len(known) > 1 and most.largest > LOUD_IN_CURVATURE:
-        text += f"; the curvature of layer {bent.layer} sits in one: {bent.part} {most.who} has {percent(most.largest)}"
-    return text

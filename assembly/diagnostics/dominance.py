@@ -8,8 +8,9 @@ is the quantity in the theorems (Liu, Zhu, Belkin, arXiv 2010.01092); the shares
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from assembly.graph.connections import Convolution
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
+    from assembly.neuron import Neuron
+
+TOLERANCE = 1e-4  # relative residual of the eigenvalue whose vector tells the curvature shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +192,8 @@ class ParentDominance:
     n_parents : int
         In-degree of this neuron, biases not counted.
     typical_share, typical_number : float
-        Medians over the layer of the largest share and of the effective number.
+        Medians over the layer of the largest share and of the effective number; NaN for "curvature", where only this
+        neuron was looked at.
     """
 
     layer: int
@@ -204,9 +209,10 @@ class ParentDominance:
 def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance, ...]]:
     """Return, for every layer from the second to the output's, the neuron that leans most on one of its parents.
 
-    The shares of the parents of a neuron, "value" and "gradient", stand in `assembly.calculus.parents`; they are
-    averaged over the inputs as in `dominance`. Layers in which no neuron has a parent that contributes are left out.
-    One neuron of many does lean on a parent: the medians tell whether the layer does.
+    The shares of the parents of a neuron, "value", "gradient" and "adjoint", stand in `assembly.calculus.parents`; they
+    are averaged over the inputs as in `dominance`. Layers in which no neuron has a parent that contributes are left
+    out. One neuron of many does lean on a parent: the medians tell whether the layer does. Curvature takes an
+    eigenvector for every neuron: see `of_parents` and `bent_over_parents`.
 
     Parameters
     ----------
@@ -220,7 +226,7 @@ def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance
 
     Notes
     -----
-    Cost: two passes over the edges per input, in pieces of bounded memory.
+    Cost: three passes over the edges per input, in pieces of bounded memory.
 
     Examples
     --------
@@ -230,10 +236,7 @@ def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance
     >>> above.layer, above.n_parents, bool(above.typical_share > 0.5)
     (3, 2, True)
     """
-    evaluation = net.evaluate(X)
-    place = np.zeros((evaluation.program.n_nodes, 2), dtype=np.int64)
-    for layer in net.layers:
-        place[layer.nodes, 0], place[layer.nodes, 1] = layer.index, np.arange(layer.size)
+    evaluation, place = net.evaluate(X), _places(net)
     return {
         kind: tuple(
             _worst(net, layer.index, layer.nodes, found, place)
@@ -242,6 +245,104 @@ def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance
         )
         for kind, found in parent_shares(evaluation).items()
     }
+
+
+def of_parents(neuron: Neuron, X: ArrayLike) -> dict[str, Shares]:
+    r"""Return all four shares that the parents of one neuron have in its pre-activation, an assembly of them.
+
+    "value", "gradient", "adjoint" and "curvature" of the network ``neuron.pre.assembly``, whose parts the parents are,
+    averaged over the inputs as in `dominance`.
+
+    Parameters
+    ----------
+    neuron : Neuron
+    X : array_like of shape (n, n_inputs) or (n_inputs,)
+
+    Returns
+    -------
+    dict of str to Shares
+        A share for every neuron of `neuron.parents`, in its order; several edges from one are one. An input has no
+        parameters and the share 0. Shares are NaN where no parent contributes.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        If `X` is no finite batch.
+    SaturationError
+        If squares of derivatives or activations under- or overflow.
+
+    Notes
+    -----
+    Cost: a copy of the parameters of the neuron, and for every input the iteration for one eigenvector.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> neuron = am.mlp(n_inputs=3, widths=[16, 16], activation="tanh", seed=0).layers[2].neurons[4]
+    >>> {kind: share.who for kind, share in of_parents(neuron, [1.0, -1.0, 0.5]).items()}
+    {'value': 1, 'gradient': 0, 'adjoint': 0, 'curvature': 0}
+    """
+    whole = neuron.pre.assembly
+    evaluation = whole.evaluate(X)
+    segments = evaluation.program.segments
+    nodes = list(dict.fromkeys(segments[part.group].nodes.start + part.position for part in whole.parts))
+    found: dict[str, list[NDArray[Any]]] = {}
+    for x in evaluation.post[:, evaluation.program.inputs]:
+        hessian = whole.hessian(x)
+        space = hessian.node_space
+        parts = contributions(space, space.abar)
+        size, vector = hessian.top_pair(TOLERANCE)
+        parts["curvature"] = curvature_contributions(space, vector) * (float(size.value) != 0.0)
+        for kind, contribution in parts.items():
+            found.setdefault(kind, []).append(contribution[nodes])
+    return {kind: _averaged(rows) for kind, rows in found.items()}
+
+
+def bent_over_parents(net: Assembly, x: ArrayLike, leaning: Sequence[ParentDominance]) -> tuple[ParentDominance, ...]:
+    """Return the same neurons over their parents by curvature, those left out whose pre-activation does not bend.
+
+    Parameters
+    ----------
+    net : Assembly
+    x : array_like of shape (n_inputs,)
+        One sample.
+    leaning : sequence of ParentDominance
+        As of `over_parents`.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, SaturationError
+        As `of_parents`.
+
+    Notes
+    -----
+    Cost: that of `of_parents` for every neuron.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> net = am.bottleneck(n_inputs=3, widths=[16, 2, 16], activation="tanh", seed=0)
+    >>> bent_over_parents(net, [1.0, -1.0, 0.5], over_parents(net, [1.0, -1.0, 0.5])["gradient"])[1].parent[0]
+    2
+    """
+    place, segments, found = _places(net), net._body.program.segments, []
+    for one in leaning:
+        neuron = net.layers[one.layer].neurons[one.neuron]
+        share = of_parents(neuron, x)["curvature"]
+        if math.isfinite(share.largest):
+            nodes = list(dict.fromkeys(segments[u.group].nodes.start + u.position for u in neuron.parents))
+            above, below = place[nodes[share.who]]
+            bent = replace(one, parent=(int(above), int(below)), typical_share=math.nan, typical_number=math.nan)
+            found.append(replace(bent, largest_share=share.largest, effective_number=share.effective_number))
+    return tuple(found)
+
+
+def _places(net: Assembly) -> NDArray[np.int64]:
+    """Layer and number of every node, shape (n_nodes, 2)."""
+    place = np.zeros((net._body.program.n_nodes, 2), dtype=np.int64)
+    for layer in net.layers:
+        place[layer.nodes, 0], place[layer.nodes, 1] = layer.index, np.arange(layer.size)
+    return place
 
 
 def in_children(net: Assembly, X: ArrayLike) -> dict[int, dict[str, Shares]]:

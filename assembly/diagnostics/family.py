@@ -22,7 +22,9 @@ from assembly.diagnostics.diversity import rms_cosine
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import ratios
 from assembly.diagnostics.rates import Rate, fit_rate
-from assembly.diagnostics.transition import FIELDS, Transition, judge_transition
+from assembly.diagnostics.rates.replicates import check_widths
+from assembly.diagnostics.transition import FIELDS, judge_transition
+from assembly.diagnostics.trend import Transition
 from assembly.diagnostics.verdict import DEFAULT_BAND, signed
 from assembly.errors import ArgumentError, NonFiniteError, ResultsError
 from assembly.files import write_atomically
@@ -141,7 +143,8 @@ def diagnose_family(
     Raises
     ------
     ArgumentError
-        If `family` cannot be called or returns no Assembly, or a number is out of range.
+        If `family` cannot be called, returns no Assembly, or the same network at the smallest and the largest width;
+        there are too few widths for `fit_rate`; or a number is out of range. All this before anything is measured.
     ShapeError, NonFiniteError
         If `X` does not fit the networks.
     ResultsError
@@ -161,12 +164,14 @@ def diagnose_family(
     'yes'
     """
     _check_family(family)
-    wanted = tuple(sorted(check_counts("widths", widths)))
+    wanted = tuple(sorted(check_widths(widths)))
     chosen = tuple(range(check_count("seeds", seeds))) if isinstance(seeds, int) else check_counts("seeds", seeds, 0)
     samples = np.atleast_2d(np.asarray(X, dtype=np.float64))
     key = hashlib.sha256(repr((samples.shape, samples.tolist(), output)).encode()).hexdigest()[:16]
     path = None if save is None else Path(save)
     known = {} if path is None else _read(path, key)
+    if any((width, seed) not in known for width in wanted for seed in chosen):
+        _check_grows(family, wanted, chosen, samples)
     rows = []
     for width in wanted:
         for seed in chosen:
@@ -212,6 +217,21 @@ def _made(family: Family, width: int, seed: int) -> Assembly:
     if not isinstance(net, Assembly):
         raise ArgumentError(f"The 'family' argument must return an Assembly. Got {net!r}: width {width}, seed {seed}.")
     return net
+
+
+def _check_grows(family: Family, widths: tuple[int, ...], seeds: tuple[int, ...], samples: NDArray[np.float64]) -> None:
+    """Refuse a family whose narrowest and widest networks are the same; one that differs is enough."""
+    for seed in seeds:
+        narrowest, widest = (_made(family, width, seed) for width in (widths[0], widths[-1]))
+        sizes = [[layer.size for layer in net.layers] for net in (narrowest, widest)]
+        if sizes[0] != sizes[1] or not np.array_equal(narrowest.parameters, widest.parameters):
+            return
+        if not np.array_equal(narrowest(samples), widest(samples)):
+            return
+    raise ArgumentError(
+        "The 'family' argument must make networks that change with the width. Got the same ones at widths "
+        f"{widths[0]} and {widths[-1]}, of layers {', '.join(map(str, sizes[0]))}."
+    )
 
 
 def _measure(net: Assembly, samples: NDArray[np.float64], output: int, width: int, seed: int) -> Row:

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from assembly.bounds.ascent import climb_kernel_change, climb_remainder
 from assembly.bounds.ceiling import Ceiling
-from assembly.checks import check_number
+from assembly.calculus.evaluation import tangent
+from assembly.checks import check_number, check_vector
 from assembly.errors import ArgumentError, GraphError
 
 if TYPE_CHECKING:
@@ -77,10 +78,12 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
     ------
     ArgumentError
         If `radius` is not positive or the network has several outputs.
+    ShapeError, NonFiniteError
+        If `x` is not one finite sample or `direction` no finite vector of n_parameters numbers.
 
     Notes
     -----
-    Cost: three passes over the weights and as many copies of the parameters for each sign.
+    Cost: two passes over the weights for the tangent, then one and two copies of the parameters for each sign.
 
     Examples
     --------
@@ -89,9 +92,14 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
     >>> bool(remainder(net, [1.0, 2.0], net.gradient([1.0, 2.0]), 1.0) < 1e-12)
     True
     """
-    distance, linear = _checked(net, radius), net.linearize()
-    moved = [net.parameters + sign * distance * direction for sign in (1.0, -1.0)]
-    return max(abs(float(net.with_parameters(w)(x)) - float(linear.with_parameters(w)(x))) for w in moved)
+    distance, value = _checked(net, radius), float(net(x))
+    direction = check_vector("direction", direction, net.n_parameters, net.dtype)
+    slope = float(tangent(net.evaluate(x, "x"), direction)[0, 0])
+    found = []
+    for step in (distance, -distance):
+        moved = net.with_parameters(net.parameters + step * direction)
+        found.append(abs(float(moved(x)) - (value + step * slope)))
+    return max(found)
 
 
 def kernel_change(net: Assembly, X: ArrayLike, direction: NDArray[Any], radius: float) -> float:

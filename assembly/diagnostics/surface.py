@@ -163,18 +163,28 @@ class LinearitySurface:
             If the file is no surface, or damaged.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
+            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 held = {name: file[name] for name in file.files}
-            if held.pop("version") != VERSION:
-                raise KeyError("version")
-            axes: dict[str, Any] = {name: tuple(held.pop(name).tolist()) for name in cls._axes()}
-            return cls(**axes, **held)
+            found = cls._of_arrays(held)
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ResultsError(
-                f"{path} holds no linearity surface, or is damaged: {error}. Name another file."
-            ) from error
+            raise ResultsError(f"{path} holds no linearity surface, or is damaged. Name another file.") from error
+        return found
+
+    @classmethod
+    def _of_arrays(cls, held: dict[str, NDArray[Any]]) -> LinearitySurface:
+        """Return the surface of the arrays of a file; raise if one is missing or another, or has another shape."""
+        if held.pop("version") != VERSION:
+            raise KeyError("version")
+        axes: dict[str, Any] = {name: tuple(held.pop(name).tolist()) for name in cls._axes()}
+        arrays: dict[str, Any] = dict(held)
+        found, empty = cls(**axes, **arrays), empty_surface(**axes, X=held["X"])
+        for name in arrays:
+            values, wanted = getattr(found, name), getattr(empty, name)
+            if values.shape != wanted.shape or values.dtype.kind != wanted.dtype.kind:
+                raise ValueError(name)
+        return found
 
     @staticmethod
     def _axes() -> tuple[str, ...]:

@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,131 +30,13 @@ from assembly.checks import check_number
 from assembly.diagnostics.conditions import OUTPUT_MAP
 from assembly.diagnostics.pace import FALLING, direction
 from assembly.diagnostics.rates import Rate, fit_rate
-from assembly.diagnostics.transition_words import sentences
+from assembly.diagnostics.trend import Answer, LevelTrend, Standing, Transition
 from assembly.diagnostics.verdict import DEFAULT_BAND, signed
 from assembly.errors import ArgumentError, NonFiniteError, ShapeError
-
-Answer = Literal["yes", "no", "not decided"]
-Standing = Literal["weak", "narrow", "dominated", "alike", "non-linear", "open"]
 
 CONSTANT = 1.5  # a number that grows by less over all widths does not grow with them
 SINGLE = 2.0  # neurons in a principal direction below which it is one of them
 FIELDS = ("n_parts", "principal_share", "weight", "size", "largest_share", "neuron", "n_together", "predicted")
-
-
-@dataclass(frozen=True)
-class LevelTrend:
-    """How the conditions at one level move with width.
-
-    Attributes
-    ----------
-    label : str
-    bends : bool
-        Whether curvature begins there.
-    standing : str
-        "weak": what it predicts falls with width. Where it does not, the reason: "narrow" (as few neurons that count at
-        every width), "dominated" (by one neuron), "alike" (many neurons, parallel gradients), "non-linear" (the output
-        map). "open" if the data leave it open.
-    predicted : Rate or None
-        Of ``||H|| / ||grad f||`` by this level; None if no exponent could be fitted.
-    principal_share, largest_share, size, rms_cosine : Rate or None
-        Of the largest share with parallel gradients merged, of that of a single neuron, of the gradients of the parts,
-        and of the cosines.
-    n_parts : tuple of float
-        Median number of neurons that contribute, at every width.
-    at_widest : mapping of str to float
-        Medians at the largest width: "principal_share", "largest_share", "n_together", "weight", "size"; and "neuron",
-        who leads at most seeds.
-    """
-
-    label: str
-    bends: bool
-    standing: Standing
-    predicted: Rate | None
-    principal_share: Rate | None
-    largest_share: Rate | None
-    size: Rate | None
-    rms_cosine: Rate | None
-    n_parts: tuple[float, ...]
-    at_widest: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Transition:
-    """Whether a family of networks becomes linear with width, with everything that led to the answer.
-
-    Attributes
-    ----------
-    answer : {"yes", "no", "not decided"}
-    levels : tuple of LevelTrend
-        From the inputs to the output.
-    culprit : str
-        Which condition keeps the prediction from falling: the label of a level or "output scale"; empty if it falls.
-    output_scale : Rate or None
-        Of ``||grad f||``.
-    prediction, measurement : Rate or None
-        Of ``||H|| / ||grad f||^2``; None if no exponent could be fitted.
-    difference : Rate or None
-        Of measured over predicted, network by network.
-    agree : bool
-        Whether prediction and measurement agree.
-    band : float
-    reason : str
-        Why it is not decided; empty otherwise.
-    """
-
-    answer: Answer
-    levels: tuple[LevelTrend, ...]
-    culprit: str
-    output_scale: Rate | None
-    prediction: Rate | None
-    measurement: Rate | None
-    difference: Rate | None
-    agree: bool
-    band: float
-    reason: str
-
-    @property
-    def worst(self) -> LevelTrend | None:
-        """The level that decides: the culprit, or else the one with the largest prediction at the largest width."""
-        named = [level for level in self.levels if level.label == self.culprit]
-        bending = [level for level in self.levels if level.bends and level.predicted is not None]
-        return named[0] if named else max(bending, key=_at_widest, default=None)
-
-    @property
-    def text(self) -> str:
-        """Conditions, prediction, measurement, agreement and answer in a few sentences."""
-        return " ".join(sentences(self))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as numbers, strings and lists, for JSON; what could not be fitted is None."""
-        return {
-            "answer": self.answer,
-            "culprit": self.culprit,
-            "band": self.band,
-            "agree": self.agree,
-            "reason": self.reason,
-            "prediction": _rate(self.prediction),
-            "measurement": _rate(self.measurement),
-            "difference": _rate(self.difference),
-            "output_scale": _rate(self.output_scale),
-            "levels": [
-                {
-                    "label": level.label,
-                    "bends": level.bends,
-                    "standing": level.standing,
-                    "predicted": _rate(level.predicted),
-                    "principal_share": _rate(level.principal_share),
-                    "largest_share": _rate(level.largest_share),
-                    "size": _rate(level.size),
-                    "rms_cosine": _rate(level.rms_cosine),
-                    "n_parts": list(level.n_parts),
-                    "at_widest": dict(level.at_widest),
-                }
-                for level in self.levels
-            ],
-            "text": self.text,
-        }
 
 
 Values = Sequence[Sequence[float]] | Sequence[NDArray[np.float64]]
@@ -334,14 +215,6 @@ def _standing(
     if n_parts[-1] < CONSTANT * n_parts[0]:
         return "narrow"
     return "dominated" if at_widest["n_together"] < SINGLE else "alike"
-
-
-def _at_widest(level: LevelTrend) -> float:
-    return level.at_widest["predicted"]
-
-
-def _rate(rate: Rate | None) -> dict[str, float] | None:
-    return None if rate is None else {"exponent": rate.exponent, "lower": rate.lower, "upper": rate.upper}
 
 
 def _rows(name: str, values: Values, widths: Sequence[int]) -> list[NDArray[np.float64]]:

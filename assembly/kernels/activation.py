@@ -14,6 +14,8 @@ IDENTITY, TANH, ERF, SIGMOID, SOFTPLUS, GELU, SWISH, RELU, SIN, COS, QUADRATIC, 
 
 TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+LOG2_E = 1.0 / math.log(2.0)
+LN_2_HIGH, LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # ln(2) in two parts
 FAR = 1e4  # beyond this square exp(-z^2 / 2) is 0 in double precision
 LARGEST_EXPONENT = 709.78  # exp of more overflows double precision
 ONE_OVER_ROOT_TWO = 1.0 / math.sqrt(2.0)
@@ -31,15 +33,46 @@ def sigmoid_jet(z):
     return s, first, second, third
 
 
+@kernel(inline="always", error_model="numpy")
+def decay(y):
+    """Return exp(y) for y <= 0, to a unit in the last place; 3e-308 at least. Loops over it take several at once."""
+    y = -708.0 if y < -708.0 else y
+    k = np.int64(y * LOG2_E - 0.5)
+    r = (y - k * LN_2_HIGH) - k * LN_2_LOW  # |r| <= ln(2) / 2: its Taylor series to r^13
+    p = ((1.0 / 6227020800.0 * r + 1.0 / 479001600.0) * r + 1.0 / 39916800.0) * r + 1.0 / 3628800.0
+    p = (((p * r + 1.0 / 362880.0) * r + 1.0 / 40320.0) * r + 1.0 / 5040.0) * r + 1.0 / 720.0
+    p = (((p * r + 1.0 / 120.0) * r + 1.0 / 24.0) * r + 1.0 / 6.0) * r + 0.5
+    p = (p * r + 1.0) * r + 1.0
+    return p * np.int64((k + 1023) << 52).view(np.float64)
+
+
+@kernel(inline="always", error_model="numpy")
+def tanh_jet(z):
+    """Return tanh and its first derivative 1 - tanh^2, both to a few units in the last place whatever z.
+
+    Near 0 a rational function [1]_, elsewhere from exp(-2 |z|), so that 1 - t^2 is never taken of a t close to 1. Both
+    are computed and one is taken: loops over it take several at once.
+
+    .. [1] S. L. Moshier (1989), Methods and Programs for Mathematical Functions, Ellis Horwood: the Cephes library.
+    """
+    size, x = abs(z), z * z
+    above = (-9.64399179425052238628e-1 * x - 9.92877231001918586564e1) * x - 1.61468768441708447952e3
+    below = ((x + 1.12811678491632931402e2) * x + 2.23548839060100448583e3) * x + 4.84406305325125486048e3
+    near = size + size * x * (above / below)
+    e = decay(-2.0 * size)
+    r = 1.0 / (1.0 + e)
+    t = near if size < 0.625 else (1.0 - e) * r
+    far = 4.0 * e * r * r if not size > 350.0 else 0.0
+    return t if z >= 0.0 else -t, 1.0 - near * near if size < 0.625 else far
+
+
 @kernel()
 def jet(code, z):
     """Return sigma(z), sigma'(z), sigma''(z), sigma'''(z) of the activation function `code`."""
     if code == IDENTITY:
         return z, 1.0, 0.0, 0.0
     if code == TANH:
-        t = math.tanh(z)
-        c = 1.0 / math.cosh(z) if abs(z) < 350.0 else 0.0
-        first = c * c
+        t, first = tanh_jet(z)
         return t, first, -2.0 * t * first, first * (6.0 * t * t - 2.0)
     if code == ERF:
         square = min(z * z, FAR)
@@ -70,25 +103,38 @@ def jet(code, z):
     return z * z, 2.0 * z, 2.0, 0.0
 
 
-@kernel()
-def activate(codes, pre, post, first, second, start, stop):
-    """Fill `post`, `first` and `second` from `pre` for nodes start..stop-1 of every sample.
+@kernel(error_model="numpy")
+def activate(codes, pre, post, first, start, stop):
+    """Fill `post` and `first` from `pre` for nodes start..stop-1 of every sample.
 
-    codes (n_nodes,) int64; pre, post, first, second (n_samples, n_nodes) floating.
+    codes (n_nodes,) int64; pre, post, first (n_samples, n_nodes) floating; computed in float64 whatever they are.
     """
+    only_tanh = True
+    for v in range(start, stop):
+        only_tanh &= codes[v] == TANH
     for b in range(pre.shape[0]):
-        for v in range(start, stop):
-            value, slope, curvature, _ = jet(codes[v], pre[b, v])
-            post[b, v] = value
-            first[b, v] = slope
-            second[b, v] = curvature
+        z, a, slope = pre[b, start:stop], post[b, start:stop], first[b, start:stop]
+        if only_tanh:
+            for v in range(z.shape[0]):
+                a[v], slope[v] = tanh_jet(np.float64(z[v]))
+        else:
+            for v in range(z.shape[0]):
+                a[v], slope[v], _, _ = jet(codes[start + v], np.float64(z[v]))
+
+
+@kernel()
+def second_derivatives(codes, pre, second):
+    """Fill `second` from `pre`, both (n_samples, n_nodes) floating; codes (n_nodes,) int64."""
+    for b in range(pre.shape[0]):
+        for v in range(pre.shape[1]):
+            second[b, v] = jet(codes[v], np.float64(pre[b, v]))[2]
 
 
 @kernel()
 def third_derivatives(codes, pre, third):
     """Fill `third` from `pre`, both (n_nodes,) floating; codes (n_nodes,) int64."""
     for v in range(pre.shape[0]):
-        third[v] = jet(codes[v], pre[v])[3]
+        third[v] = jet(codes[v], np.float64(pre[v]))[3]
 
 
 @kernel()

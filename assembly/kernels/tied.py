@@ -1,45 +1,39 @@
 """Passes over the edges of a tied connection, stored by rows: edge e reads weight number `number[e]`.
 
-indptr (n_target + 1,) int64; source, number (n_edges,) int32; weight (n_weights,); factor (n_target,). Node vectors are
-the slices of one connection: `a`, `t` over its sources, `b`, `s` over its targets. Sums run in the order of the edges.
+As `assembly.kernels.sparse`: for the targets start..stop-1, vectors of nodes float64. indptr (n_target + 1,) int64;
+source, number (n_edges,) int32; weight (n_weights,) floating. Sums run in the order of the edges.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from assembly.kernels import kernel
 
 
 @kernel()
-def push(indptr, source, number, weight, factor, a, out):
-    """Add to out_v the forward sum c_v sum_e w_e a_u(e)."""
-    for v in range(factor.shape[0]):
+def push(indptr, source, number, weight, a, sums, start, stop):
+    """Fill sums_v with sum_e w_e a_u(e)."""
+    for v in range(start, stop):
         total = 0.0
-        for e in range(indptr[v], indptr[v + 1]):
-            total += weight[number[e]] * a[source[e]]
-        out[v] += factor[v] * total
+        for e in range(np.uint64(indptr[v]), np.uint64(indptr[v + 1])):
+            total += weight[np.uint32(number[e])] * a[np.uint32(source[e])]
+        sums[v] = total
 
 
 @kernel()
-def pull(indptr, source, number, weight, factor, b, out):
-    """Add to out_u the backward sum sum_e c_v w_e b_v(e)."""
-    for v in range(factor.shape[0]):
-        scaled = factor[v] * b[v]
-        for e in range(indptr[v], indptr[v + 1]):
-            out[source[e]] += weight[number[e]] * scaled
+def pull(indptr, source, number, weight, b, sums, start, stop):
+    """Add to sums_u the edges w_e b_v(e)."""
+    for v in range(start, stop):
+        value = b[v]
+        for e in range(np.uint64(indptr[v]), np.uint64(indptr[v + 1])):
+            sums[np.uint32(source[e])] += weight[np.uint32(number[e])] * value
 
 
 @kernel()
-def collect(indptr, source, number, factor, s, t, a, b, out):
-    """Add to the weights, out[number[e]], the edges c_v (s_v a_u + t_u b_v): from nodes to shared weights."""
-    for v in range(factor.shape[0]):
-        for e in range(indptr[v], indptr[v + 1]):
-            u = source[e]
-            out[number[e]] += factor[v] * (s[v] * a[u] + t[u] * b[v])
-
-
-@kernel()
-def carried(indptr, number, share, out):
-    """Add to out_v the sum over its edges of share[number[e]]."""
-    for v in range(out.shape[0]):
-        for e in range(indptr[v], indptr[v + 1]):
-            out[v] += share[number[e]]
+def collect(indptr, source, number, s, t, a, b, sums, start, stop):
+    """Add to the weights, sums[number[e]], the edges s_v a_u + b_v t_u: from nodes to shared weights."""
+    for v in range(start, stop):
+        for e in range(np.uint64(indptr[v]), np.uint64(indptr[v + 1])):
+            u = np.uint32(source[e])
+            sums[np.uint32(number[e])] += s[v] * a[u] + b[v] * t[u]

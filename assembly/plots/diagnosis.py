@@ -15,7 +15,7 @@ from assembly.plots.graph import describe_assembly, draw_assembly
 from assembly.plots.shares import describe_shares, draw_shares
 
 if TYPE_CHECKING:
-    from assembly.diagnostics.diagnose import Diagnosis
+    from assembly.diagnostics.diagnosis import Diagnosis
 
 
 def diagnosis_pictures(diagnosis: Diagnosis) -> dict[str, str]:

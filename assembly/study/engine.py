@@ -25,6 +25,7 @@ from loky.process_executor import ProcessPoolExecutor
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from assembly import threads
 from assembly.checks import check_count
 from assembly.errors import AssemblyError, ResourceError
 from assembly.progress import silence
@@ -116,7 +117,7 @@ def compute(function: PointFunction, point: Point, inputs: Inputs) -> Outcome:
     start = time.perf_counter()
     quantities: dict[str, float] | None = None
     reason = ""
-    with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1):
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1), threads.limited(1):
         warnings.simplefilter("always")
         try:
             quantities = {str(name): float(value) for name, value in function(point, inputs).items()}

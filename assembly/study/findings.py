@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assembly.diagnostics.rates import Rate, fit_rate
-from assembly.diagnostics.transition import Transition, judge_transition
+from assembly.diagnostics.transition import judge_transition
+from assembly.diagnostics.trend import Transition
 from assembly.diagnostics.verdict import Claim, Verdict, judge, rule_in_words, sentence
 from assembly.errors import ArgumentError, NonFiniteError
 from assembly.study.quantities import describe_any, in_order

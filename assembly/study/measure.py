@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.calculus.lockstep import input_pairs
 from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.conditions import principal_shares
 from assembly.diagnostics.diversity import rms_cosine, share_nothing
@@ -112,14 +113,26 @@ def measure_network(
     wanted = set(quantities.asked_for(settings.quantities))
     direction = _random_direction(net, rng) if "remainder_random" in wanted else None
     rows, statuses = [], []
-    for x in inputs:
-        one = _AtOneInput(net, x, inputs, settings, direction)
+    pairs = _TopPairs(net, inputs, settings.tol)
+    for number, x in enumerate(inputs):
+        one = _AtOneInput(net, x, number, inputs, settings, direction, pairs)
         rows.append(_gathered(_AT_ONE_INPUT, one, wanted))
         statuses.append(one.status())
     found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     found |= _gathered(_AT_ALL_INPUTS, (net, inputs, settings), wanted)
     combined = {name: float(combine([one[name] for one in statuses])) for name, combine in _STATUS if statuses[0]}
     return found | combined
+
+
+class _TopPairs:
+    """The top eigenpairs at all inputs, found together when the first is asked for."""
+
+    def __init__(self, net: Assembly, inputs: NDArray[Any], tol: float) -> None:
+        self.net, self.inputs, self.tol = net, inputs, tol
+
+    @cached_property
+    def pairs(self) -> list[tuple[Estimate, NDArray[Any]]]:
+        return input_pairs(self.net.evaluate(self.inputs), 0, self.tol, MAX_STEPS, 0)
 
 
 class _AtOneInput:
@@ -129,11 +142,14 @@ class _AtOneInput:
         self,
         net: Assembly,
         x: NDArray[Any],
+        number: int,
         inputs: NDArray[Any],
         settings: Settings,
         direction: NDArray[Any] | None,
+        pairs: _TopPairs,
     ) -> None:
-        self.net, self.x, self.inputs, self.direction = net, x, inputs, direction
+        self.net, self.x, self.number, self.inputs, self.direction = net, x, number, inputs, direction
+        self._pairs = pairs
         self.radius, self.tol = settings.radius, settings.tol
 
     @cached_property
@@ -142,7 +158,7 @@ class _AtOneInput:
 
     @cached_property
     def top_pair(self) -> tuple[Estimate, NDArray[Any]]:
-        return self.hessian.top_pair(self.tol, max_steps=MAX_STEPS)
+        return self._pairs.pairs[self.number]
 
     @cached_property
     def norm(self) -> float:

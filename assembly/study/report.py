@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,12 @@ class ReportPaths:
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Return a template of ours, filled in; what is not markup is escaped in a web page."""
+    return _environment().get_template(template).render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Templates are compiled once."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("assembly.study", "templates"),
         autoescape=jinja2.select_autoescape(["html.j2", "html"]),
@@ -45,7 +52,7 @@ def render(template: str, context: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = markdown_cell
-    return environment.get_template(template).render(context)
+    return environment
 
 
 def write_report(

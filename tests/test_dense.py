@@ -1,0 +1,135 @@
+"""Passes over dense weights: against numpy in extended precision, and the same bits however they are cut and run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import assembly as am
+from assembly import threads
+from assembly.blocks.dense import DenseBlock
+from assembly.calculus.turning import turning
+
+SHAPES = pytest.mark.parametrize(("n_target", "n_source"), [(1, 1), (3, 5), (4, 4), (7, 9), (17, 33), (64, 31)])
+DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+def block_and_vectors(n_target, n_source, dtype):
+    rng = np.random.default_rng(n_target * n_source)
+    n_nodes = n_source + n_target + 3
+    source, target = slice(1, 1 + n_source), slice(2 + n_source, 2 + n_source + n_target)
+    factor = rng.uniform(0.5, 2.0, n_target).astype(dtype)
+    block = DenseBlock(source, target, factor, slice(0, n_source * n_target), None, False)
+    weights = rng.normal(size=(n_target, n_source)).astype(dtype)
+    return block, weights, rng.normal(size=(6, n_nodes)).astype(dtype)
+
+
+def exact(values):
+    return values.astype(np.longdouble)
+
+
+def assert_close(found, wanted, magnitude, dtype):
+    """Rounding of the result, and of sums in float64: the statement of `assembly.kernels.dense`."""
+    allowed = 2.0 * np.finfo(dtype).eps * np.abs(wanted) + 80 * 1.2e-16 * magnitude + np.finfo(dtype).tiny
+    assert (np.abs(exact(found) - wanted) <= allowed).all()
+
+
+@SHAPES
+@DTYPES
+def test_push_and_pull(n_target, n_source, dtype):
+    block, weights, (a, b, out, *_) = block_and_vectors(n_target, n_source, dtype)
+    source, target, c = block.source, block.target, exact(block.factor)
+    pushed, pulled = out.copy(), out.copy()
+    block.push(weights, a, pushed)
+    block.pull(weights, b, pulled)
+    wanted_push = exact(out[target]) + c * (exact(weights) @ exact(a[source]))
+    wanted_pull = exact(out[source]) + (c * exact(b[target])) @ exact(weights)
+    # what was there before counts into the rounding of what is returned
+    sizes = np.abs(out[target]) + c * (np.abs(weights) @ np.abs(a[source]))
+    assert_close(pushed[target] - 0, wanted_push, sizes * (1 + np.finfo(dtype).eps / 1e-16), dtype)
+    sizes = np.abs(out[source]) + (c * np.abs(b[target])) @ np.abs(weights)
+    assert_close(pulled[source], wanted_pull, sizes * (1 + np.finfo(dtype).eps / 1e-16), dtype)
+    untouched = np.ones(len(out), bool)
+    untouched[target] = False
+    np.testing.assert_array_equal(pushed[untouched], out[untouched])
+
+
+@DTYPES
+def test_sums_are_taken_in_double_precision(dtype):
+    """1 + 10^4 terms of 10^-8: in float32 they would all be lost."""
+    block, _, _ = block_and_vectors(1, 10_001, dtype)
+    weights = np.full((1, 10_001), 1e-8, dtype)
+    weights[0, 0] = 1.0
+    a = np.ones(10_005, dtype)
+    out = np.zeros(10_005, dtype)
+    block.push(weights, a, out)
+    assert out[block.target][0] / block.factor[0] == pytest.approx(1.0001, rel=3e-7, abs=0.0)
+
+
+@SHAPES
+@DTYPES
+def test_turn_is_push_and_pull_with_the_activations_between(n_target, n_source, dtype):
+    block, weights, vectors = block_and_vectors(n_target, n_source, dtype)
+    t, z_dot, first, curvature, abar_dot, s = (row.copy() for row in vectors)
+    own = tuple(row.copy() for row in (t, z_dot, abar_dot, s))
+    block.turn(weights, t, z_dot, first, curvature, abar_dot, s)
+    super(DenseBlock, block).turn(weights, own[0], own[1], first, curvature, own[2], own[3])
+    for found, wanted in zip((t, z_dot, abar_dot, s), own, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e3 * np.finfo(dtype).eps, atol=1e2 * np.finfo(dtype).eps)
+
+
+@SHAPES
+@DTYPES
+def test_project_and_scatter_are_transposes_and_the_plain_passes(n_target, n_source, dtype):
+    block, direction, (a, b, _, _, s, t) = block_and_vectors(n_target, n_source, dtype)
+    zeros = np.zeros((4, len(a)), dtype)
+    block.project(direction, a, b, zeros[0], zeros[1])
+    super(DenseBlock, block).project(direction, a, b, zeros[2], zeros[3])
+    np.testing.assert_allclose(zeros[:2], zeros[2:], rtol=1e3 * np.finfo(dtype).eps, atol=1e2 * np.finfo(dtype).eps)
+    out = np.empty(n_target * n_source, dtype)
+    block.scatter(direction, s, t, a, b, out)
+    c = block.factor[:, None]
+    wanted = c * (np.outer(s[block.target], a[block.source]) + np.outer(b[block.target], t[block.source]))
+    np.testing.assert_allclose(
+        out.reshape(wanted.shape), wanted, rtol=20 * np.finfo(dtype).eps, atol=1e-6 if dtype is np.float32 else 1e-15
+    )
+    left = exact(s) @ exact(zeros[0]) + exact(t) @ exact(zeros[1])
+    size = np.abs(out).sum() * np.abs(direction).max()
+    assert abs(left - exact(out) @ exact(direction.ravel())) <= 100 * np.finfo(dtype).eps * size
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_same_bits_at_any_number_of_threads(monkeypatch, activation):
+    """Everything that passes over weights, cut into eight pieces, on one thread and on two."""
+    monkeypatch.setattr(threads, "SMALLEST_BYTES", 1)
+    monkeypatch.setattr(threads, "_available", lambda: 2)
+    x, v = np.random.default_rng(0).normal(size=5), np.random.default_rng(1).normal(size=5 * 33 + 33 * 29 + 29)
+
+    def everything():
+        net = am.mlp(5, [33, 29], activation, seed=4)
+        H = net.hessian(x)
+        return [net(x), net.gradient(x), H @ v, H.norm().value, H.top_pair()[1]]
+
+    with threads.limited(1):
+        one = everything()
+    for alone, together in zip(one, everything(), strict=True):
+        np.testing.assert_array_equal(alone, together)
+    monkeypatch.setattr(threads, "SMALLEST_BYTES", 2**40)
+    for uncut, cut in zip(everything()[:4], one, strict=False):
+        np.testing.assert_allclose(uncut, cut, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("build", "segment"),
+    [
+        (lambda: am.mlp(3, [8, 9, 7], "tanh", seed=0), 3),  # the last hidden layer
+        (lambda: am.mlp(3, [9, 8, 4], "tanh", seed=0), 3),  # not the second, though there are more weights
+        (lambda: am.mlp(3, [8, 9, 7], "tanh", seed=0, output_activation="tanh"), 4),  # the output bends
+        (lambda: am.mlp(3, [9, 8, 4], "relu", seed=0), 2),  # nothing bends: where most weights are
+        (lambda: am.mlp(3, [9, 8], "tanh", n_outputs=2, output_activation="softmax", seed=0), 4),  # nowhere
+    ],
+)
+def test_the_passes_meet_where_most_weights_are_read_once(build, segment):
+    net = build()
+    space = net.hessian(np.ones(3)).node_space
+    assert turning(net._body.program, space.curvature).segment == segment
