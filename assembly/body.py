@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assembly.calculus.evaluation import Evaluation, evaluate, gradient
-from assembly.checks import check_count, check_samples
+from assembly.checks import check_buffer, check_count, check_samples
 from assembly.errors import ArgumentError, ShapeError
 from assembly.estimate import Estimate, together
 from assembly.graph.description import Graph
@@ -89,9 +89,11 @@ class Body:
             raise ArgumentError(f"The 'output' argument must be below n_outputs = {n_outputs}. Got {output}.")
         return output
 
-    def gradient(self, x: ArrayLike, output: int) -> NDArray[Any]:
-        """Return the gradient of one output in the parameters."""
-        return gradient(self.at(self.sample(x)), 0, self.output(output))
+    def gradient(self, x: ArrayLike, output: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the gradient of one output in the parameters, in `out` if it is given."""
+        if out is not None:
+            check_buffer("out", out, self.program.n_parameters, self.program.dtype)
+        return gradient(self.at(self.sample(x)), 0, self.output(output), out)
 
     def hessian_norms(self, X: ArrayLike, output: int, tol: float, max_steps: int, seed: int) -> Estimate:
         """Return the Hessian norms of one output at a batch, evaluated in chunks that bound the memory."""

@@ -90,6 +90,17 @@ def check_vector(argument: str, value: ArrayLike, size: int, dtype: DTypeLike = 
     return array
 
 
+def check_buffer(argument: str, value: Any, size: int, dtype: np.dtype[Any]) -> None:
+    """Raise `ArgumentError` if `value` is no array that a result of `size` numbers can be written into."""
+    is_array = isinstance(value, np.ndarray) and value.shape == (size,) and value.dtype == dtype
+    if not is_array or not value.flags.c_contiguous or not value.flags.writeable:
+        got = f"shape {value.shape}, {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise ArgumentError(
+            f"The '{argument}' argument must be a contiguous array of shape ({size},), {dtype}, that can be written. "
+            f"Got {got}."
+        )
+
+
 def check_samples(argument: str, value: ArrayLike, n_columns: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return `value`, one sample or a batch, as a finite matrix of shape (n_samples, n_columns)."""
     array = _as_numbers(argument, value, dtype)

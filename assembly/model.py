@@ -207,13 +207,16 @@ class Assembly:
         """Return the output; the same as calling."""
         return self(x)
 
-    def gradient(self, x: ArrayLike, output: int = 0) -> NDArray[Any]:
+    def gradient(self, x: ArrayLike, output: int = 0, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         r"""Return the gradient of one output at one sample, :math:`\partial f/\partial w_{uv} = c_v b_v a_u`.
 
         Parameters
         ----------
         x : array_like of shape (n_inputs,)
         output : int
+        out : ndarray of shape (n_parameters,), optional
+            Of the dtype of the network: where to write the result. Of many parameters, fresh memory costs as much time
+            as the gradient.
 
         Returns
         -------
@@ -222,13 +225,13 @@ class Assembly:
         Raises
         ------
         ShapeError, NonFiniteError, ArgumentError
-            If `x` is not one finite sample or there is no such output.
+            If `x` is not one finite sample, there is no such output, or `out` does not fit.
 
         Notes
         -----
         Cost: two passes over the weights and one over the result.
         """
-        return self._body.gradient(x, output)
+        return self._body.gradient(x, output, out)
 
     def hessian(self, x: ArrayLike, output: int = 0) -> Hessian:
         """Return the exact Hessian of one output at one sample as a scipy LinearOperator.

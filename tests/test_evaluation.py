@@ -17,7 +17,7 @@ from assembly import body, threads
 from assembly.blocks.block import Block
 from assembly.blocks.dense import DenseBlock
 from assembly.calculus.evaluation import backward, evaluate, tangent
-from assembly.errors import KinkWarning, NonFiniteError
+from assembly.errors import ArgumentError, KinkWarning, NonFiniteError
 
 everywhere = pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
 named = pytest.mark.parametrize("case", cases.NAMED, ids=str)
@@ -277,3 +277,13 @@ def test_float32_stays_float32():
     double = am.mlp(3, [4, 3], bias=True).with_parameters(net.parameters)
     assert contracts.error(net(X), double(X)) < 1e-6
     assert contracts.error(net.gradient(X[0]), double.gradient(X[0])) < 1e-6
+
+
+def test_a_gradient_is_written_where_it_is_wanted():
+    net, x = am.mlp(3, [5, 4], seed=0), [1.0, -0.5, 0.25]
+    buffer = np.full(net.n_parameters, np.nan)
+    assert net.gradient(x, out=buffer) is buffer
+    np.testing.assert_array_equal(buffer, net.gradient(x))
+    for wrong in (buffer[:-1], buffer.astype(np.float32), np.zeros(2 * net.n_parameters)[::2], net.parameters, [0.0]):
+        with pytest.raises(ArgumentError, match="'out' argument must be a contiguous array"):
+            net.gradient(x, out=wrong)

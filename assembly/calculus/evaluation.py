@@ -180,11 +180,11 @@ def _by_samples(task: Callable[[slice], None], values: NDArray[Any]) -> None:
     threads.run(task, threads.pieces(len(values), JET_BYTES * values.size))
 
 
-def gradient(evaluation: Evaluation, row: int, output: int) -> NDArray[Any]:
-    """Return the gradient of one output at one sample in all parameters, ``c_v b_v a_u`` edge by edge."""
+def gradient(evaluation: Evaluation, row: int, output: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Return the gradient of one output at one sample in all parameters, ``c_v b_v a_u`` edge by edge, in `out`."""
     program = evaluation.program
     a, b = evaluation.post[row], evaluation.adjoints(output).pre[row]
-    out = np.empty(program.n_parameters, dtype=program.dtype)
+    out = np.empty(program.n_parameters, dtype=program.dtype) if out is None else out
     scatter(evaluation, b, np.zeros_like(a), a, b, out)
     return out
 

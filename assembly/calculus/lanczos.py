@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.calculus.tridiagonal import top_pair
 from assembly.progress import Progress, progress
 
 Vector = NDArray[Any]
@@ -87,6 +88,7 @@ class _Basis:
     size: int = 1
     n_steps: int = 0
     beta: float = 0.0
+    has_restarted: bool = False
 
     def expand(self) -> None:
         """Apply the operator to the newest vector and append what is new, normalised, at position `size`.
@@ -144,6 +146,16 @@ class _Basis:
         order = np.argsort(-np.abs(values), kind="stable")
         return values[order], vectors[:, order]
 
+    def estimate(self, k: int) -> tuple[float, float]:
+        """Return the largest magnitude and the largest residual of k Ritz pairs, infinite where there are fewer."""
+        if k == 1 and not self.has_restarted:  # beside the two diagonals there is rounding alone
+            matrix = self.projected[: self.size, : self.size]
+            value, vector = top_pair(matrix.diagonal(), matrix.diagonal(-1))
+            return abs(value), abs(self.beta * vector[-1])
+        values, vectors = self.ritz()
+        residuals = np.abs(self.beta * vectors[-1, :k])
+        return abs(values[0]), float(residuals.max()) if len(residuals) == k else np.inf
+
     def restart(self, keep: int) -> None:
         """Shrink the basis to its best `keep` Ritz vectors and the newest vector."""
         values, vectors = self.ritz()
@@ -152,6 +164,7 @@ class _Basis:
             columns = self.vectors[:, start : start + N_COLUMNS]
             columns[:keep] = turn @ columns[: self.size]
             columns[keep] = columns[self.size]
+        self.has_restarted = True
         self.projected[:] = 0.0
         self.projected[range(keep), range(keep)] = values[:keep]
         self.size = keep + 1
@@ -218,11 +231,11 @@ def _iterate(basis: _Basis, start: Vector, k: int, tol: float, max_steps: int, s
         finished = exhausted or basis.n_steps >= max_steps
         if finished or full or basis.size >= next_check:
             next_check = basis.size + max(2, basis.size // 10)
-            values, vectors = basis.ritz()
-            estimated = np.abs(basis.beta * vectors[-1, :k])
-            if estimated.max() < abs(values[0]):
-                residual = f"residual about {estimated.max() / abs(values[0]):.0e}, "
-            if finished or (len(estimated) == k and (estimated <= 0.9 * tol * abs(values[0])).all()):
+            largest, estimated = basis.estimate(k)
+            if estimated < largest:
+                residual = f"residual about {estimated / largest:.0e}, "
+            if finished or estimated <= 0.9 * tol * largest:
+                values, vectors = basis.ritz()
                 return _finish(basis, values[:k], vectors[:, :k], tol)
             if full:
                 basis.restart(max(k + 2, len(basis.vectors) // 3))

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from assembly.calculus.lockstep_space import LockstepHessians, Rows
+from assembly.calculus.tridiagonal import top_pair
 
 FIRST_CHECK = 4
 
@@ -102,7 +102,7 @@ class _Iterations:
         """Return the Ritz value of largest magnitude of every row, its vector in the basis, and its residual."""
         values, turned = np.zeros(len(self.rows)), np.zeros(self.diagonal.shape)
         for i, (diagonal, beside) in enumerate(zip(self.diagonal, self.beside, strict=True)):
-            values[i], turned[i] = _top_pair(diagonal, beside[:-1])
+            values[i], turned[i] = top_pair(diagonal, beside[:-1])
         return values, turned, np.abs(self.beside[:, -1] * turned[:, -1])
 
     def finish(
@@ -186,18 +186,6 @@ def top_pairs(
                 return found
             iterations.leave(done)
         advance(len(done))
-
-
-def _top_pair(diagonal: NDArray[np.float64], beside: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Return the eigenvalue of largest magnitude of a symmetric tridiagonal matrix, and its unit vector."""
-    n = len(diagonal)
-    if n == 1:
-        return float(diagonal[0]), np.ones(1)
-    by_index, by_block = 2, b"B"
-    ends = [lapack.dstebz(diagonal, beside, by_index, 0.0, 0.0, i, i, 0.0, by_block)[1:4] for i in (1, n)]
-    values, blocks, splits = max(ends, key=lambda end: abs(end[0][0]))
-    vectors, _ = lapack.dstein(diagonal, beside, values[:1], blocks, splits)
-    return float(values[0]), vectors[:, 0]
 
 
 def _products(left: Rows, right: Rows) -> NDArray[np.float64]:

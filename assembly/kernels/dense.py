@@ -11,6 +11,7 @@ from __future__ import annotations
 from assembly.kernels import kernel
 
 ANY_ORDER = {"reassoc", "contract", "nsz"}  # of sums; nothing else is relaxed
+N_ROWS = 16  # pushed and then pulled, while they are in the second cache
 
 
 @kernel(fastmath=ANY_ORDER)
@@ -78,33 +79,18 @@ def pull(weight, factor, b, sums, start, stop):
 
 
 @kernel(fastmath=ANY_ORDER)
-def turn_one(v, z_dot, first, curvature, abar_dot, s, t):
-    """Fill t_v = sigma'_v z_dot_v and s_v = sigma''_v abar_v z_dot_v + sigma'_v abar_dot_v."""
-    t[v] = first[v] * z_dot[v]
-    s[v] = curvature[v] * z_dot[v] + first[v] * abar_dot[v]
-
-
-@kernel(fastmath=ANY_ORDER)
 def turn(weight, factor, t_source, z_dot, first, curvature, abar_dot, s, t, sums, start, stop):
     """Push tangents, turn them into adjoints, and pull those while the rows are still in cache.
 
     Adds c_v sum_u w_vu t_u to z_dot_v, fills t_v and s_v, and adds sum_v c_v w_vu s_v to sums_u.
     """
-    whole = stop - (stop - start) % 4
-    for v in range(start, whole, 4):
-        sum0, sum1, sum2, sum3 = four_products(weight, v, t_source)
-        z_dot[v] += factor[v] * sum0
-        z_dot[v + 1] += factor[v + 1] * sum1
-        z_dot[v + 2] += factor[v + 2] * sum2
-        z_dot[v + 3] += factor[v + 3] * sum3
-        for i in range(v, v + 4):
-            turn_one(i, z_dot, first, curvature, abar_dot, s, t)
-        s0, s1, s2, s3 = factor[v] * s[v], factor[v + 1] * s[v + 1], factor[v + 2] * s[v + 2], factor[v + 3] * s[v + 3]
-        add_four(weight, v, s0, s1, s2, s3, sums)
-    for v in range(whole, stop):
-        z_dot[v] += factor[v] * product(weight, v, t_source)
-        turn_one(v, z_dot, first, curvature, abar_dot, s, t)
-        add_row(weight, v, factor[v] * s[v], sums)
+    for begin in range(start, stop, N_ROWS):
+        end = min(begin + N_ROWS, stop)
+        push(weight, factor, t_source, z_dot, begin, end)
+        for v in range(begin, end):
+            t[v] = first[v] * z_dot[v]
+            s[v] = curvature[v] * z_dot[v] + first[v] * abar_dot[v]
+        pull(weight, factor, s, sums, begin, end)
 
 
 @kernel(fastmath=ANY_ORDER)
@@ -113,18 +99,10 @@ def project(direction, factor, a, b, p, sums, start, stop):
 
     Adds c_v sum_u dw_vu a_u to p_v, and sum_v c_v dw_vu b_v to sums_u.
     """
-    whole = stop - (stop - start) % 4
-    for v in range(start, whole, 4):
-        sum0, sum1, sum2, sum3 = four_products(direction, v, a)
-        p[v] += factor[v] * sum0
-        p[v + 1] += factor[v + 1] * sum1
-        p[v + 2] += factor[v + 2] * sum2
-        p[v + 3] += factor[v + 3] * sum3
-        b0, b1, b2, b3 = factor[v] * b[v], factor[v + 1] * b[v + 1], factor[v + 2] * b[v + 2], factor[v + 3] * b[v + 3]
-        add_four(direction, v, b0, b1, b2, b3, sums)
-    for v in range(whole, stop):
-        p[v] += factor[v] * product(direction, v, a)
-        add_row(direction, v, factor[v] * b[v], sums)
+    for begin in range(start, stop, N_ROWS):
+        end = min(begin + N_ROWS, stop)
+        push(direction, factor, a, p, begin, end)
+        pull(direction, factor, b, sums, begin, end)
 
 
 @kernel(fastmath=ANY_ORDER)

@@ -104,7 +104,8 @@ PACKAGES = tuple(
     )
 )
 GRADIENT = (
-    _ours("gradient", "ours, `net.gradient(x)`", "gradient"),
+    _ours("gradient", "ours, `net.gradient(x, out=g)`", "gradient", into_buffer=True),
+    _ours("gradient-anew", "ours, `net.gradient(x)`", "gradient"),
     _jax("gradient", "jitted grad", "gradient"),
     _huge(_jax("gradient", "jitted grad", "gradient")),
     _torch("gradient", "autograd", "gradient"),
@@ -214,7 +215,7 @@ def _quick() -> Iterator[Case]:
     several = replace(network, n_samples=4)
     sparse = Network("uneven", (3, 300, 20))
     small = [
-        _case("gradient", "gradient", network, (GRADIENT[0], GRADIENT[1])),
+        _case("gradient", "gradient", network, (GRADIENT[0], GRADIENT[2])),
         _case("hvp", "product", network, (PRODUCT[0], PRODUCT[3], PRODUCT[6])),
         _case("norm", "norms", network, (OURS[0], LANCZOS[0], LANCZOS[4])),
         _case("inputs", "norms", several, (NORMS[2], NORMS[3])),

@@ -30,12 +30,13 @@ def _anew(net: Any, X: Any, question: Callable[[], Any]) -> tuple[Any, float]:
     return found, time.perf_counter() - start
 
 
-def gradient(folder: Path, tol: float) -> Run:
-    """Return `net.gradient(x)`."""
+def gradient(folder: Path, tol: float, into_buffer: bool = False) -> Run:
+    """Return `net.gradient(x)`, in memory of its own or in a buffer that the runs before have used."""
     _, net, X = _opened(folder)
+    out = np.zeros(net.n_parameters, net.dtype) if into_buffer else None
 
     def run() -> dict[str, Any]:
-        value, seconds = _anew(net, X[0], lambda: net.gradient(X[0]))
+        value, seconds = _anew(net, X[0], lambda: net.gradient(X[0], out=out))
         return {"value": value, "seconds": seconds}
 
     return run
