@@ -100,6 +100,8 @@ class Body:
         from assembly.calculus.lockstep import input_norms
 
         samples, number = self.samples("X", X), self.output(output)
+        if len(samples) == 0:
+            return Estimate(np.zeros(0), np.zeros(0), True, 0)
         chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
         return together([input_norms(self.at(chunk), number, tol, max_steps, seed) for chunk in chunks])
 

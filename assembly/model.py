@@ -272,11 +272,12 @@ class Assembly:
         ----------
         X : array_like of shape (n, n_inputs)
         tol : float
-            Residual ``|H v - lambda v| / |lambda|`` to reach for every sample; the relative error of a norm is of the
-            order of its square, over the relative gap to the next eigenvalue.
+            Residual ``|H v - lambda v| / |lambda|`` to reach for every sample; the relative error of an
+            eigenvalue is of the order of its square, over the relative gap to the next. That it is the largest rests on
+            the random start, and on the other end of the spectrum being known well enough.
         output : int
         max_steps : int
-            Lanczos steps at most, for every sample.
+            Lanczos steps at most, for every sample, together and, where 120 did not suffice, once more alone.
         seed : int
             Of the random start.
 

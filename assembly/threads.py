@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ def n_threads() -> int:
 @contextmanager
 def limited(n: int) -> Generator[None]:
     """Let at most `n` threads work together."""
-    token = _limit.set(n)
+    token = _limit.set(max(n, 1))
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ def run(task: Callable[..., Result], works: Sequence[Any]) -> list[Result]:
     Raises
     ------
     Exception
-        The first that a task raises, when the tasks that had begun are done.
+        One that a task raises, when the tasks that had begun are done.
     """
     n_helpers = 0 if len(works) < 2 or getattr(_inside, "task", False) else min(n_threads(), len(works)) - 1
     if n_helpers < 1:
@@ -84,11 +84,14 @@ def run(task: Callable[..., Result], works: Sequence[Any]) -> list[Result]:
             _inside.task = False
 
     with one_blas_thread():
-        helpers = [_pool().submit(copy_context().run, take) for _ in range(n_helpers)]
+        helpers: list[Future[None]] = []
         try:
+            with suppress(RuntimeError):  # the interpreter is on its way out: nobody helps
+                for _ in range(n_helpers):
+                    helpers.append(_pool().submit(copy_context().run, take))
             take()
         finally:
-            begun: list[Future[None]] = [helper for helper in helpers if not helper.cancel()]
+            begun = [helper for helper in helpers if not helper.cancel()]
             errors = [helper.exception() for helper in begun]
     for error in errors:
         if error is not None:
@@ -108,19 +111,24 @@ class _Blas:
 
     def hold(self) -> None:
         with self.lock:
-            if self.n_holders == 0:
+            self.n_holders += 1
+            if self.n_holders == 1:
                 before = [(library, library.get_num_threads() or 1) for library in self._found()]
                 self.held = [(library, count) for library, count in before if count > 1]
                 for library, _ in self.held:
                     library.set_num_threads(1)
-            self.n_holders += 1
 
     def release(self) -> None:
         with self.lock:
             self.n_holders -= 1
             if self.n_holders == 0:
-                for library, count in self.held:
-                    library.set_num_threads(count)
+                self.let_go()
+
+    def let_go(self) -> None:
+        """Give every library the threads it had."""
+        for library, count in self.held:
+            library.set_num_threads(count)
+        self.held = []
 
     def _found(self) -> list[Any]:
         if self.libraries is None or self.with_scipy != ("scipy.linalg" in sys.modules):  # it has a BLAS of its own
@@ -137,11 +145,12 @@ _blas = _Blas()
 @contextmanager
 def one_blas_thread() -> Generator[None]:
     """Hold BLAS to one thread, for the whole process, while anybody is inside."""
-    _blas.hold()
+    blas = _blas
+    blas.hold()
     try:
         yield
     finally:
-        _blas.release()
+        blas.release()
 
 
 _executor: ThreadPoolExecutor | None = None
@@ -162,11 +171,12 @@ def _available() -> int:
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
 
 
-def _forget_pool() -> None:
-    """A forked child has none of the threads."""
-    global _executor
-    _executor = None
+def _start_anew() -> None:
+    """A forked child has none of the threads, and nobody in it holds BLAS."""
+    global _blas, _executor, _executor_lock, _inside
+    _blas.let_go()
+    _blas, _executor, _executor_lock, _inside = _Blas(), None, threading.Lock(), threading.local()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_start_anew)

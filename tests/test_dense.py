@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -66,6 +70,30 @@ def test_sums_are_taken_in_double_precision(dtype):
     assert out[block.target][0] / block.factor[0] == pytest.approx(1.0001, rel=3e-7, abs=0.0)
 
 
+def test_products_of_single_precision_are_not_rounded():
+    """Sums that cancel to 1e-9 of their terms: a product in float32 is wrong by 3e-8 of itself."""
+    rng = np.random.default_rng(0)
+    block, _, (a, b, *_) = block_and_vectors(8, 4096, np.float32)
+    weights = rng.normal(size=(8, 4096)).astype(np.float32)
+    pushed, pulled = np.zeros((2, len(a)), np.float32)
+    block.push(weights, a, pushed)
+    block.pull(weights, b, pulled)
+    c = exact(block.factor)
+    for found, wanted, size in (
+        (
+            pushed[block.target],
+            c * (exact(weights) @ exact(a[block.source])),
+            c * (np.abs(weights) @ np.abs(a[block.source])),
+        ),
+        (
+            pulled[block.source],
+            (c * exact(b[block.target])) @ exact(weights),
+            (c * np.abs(b[block.target])) @ np.abs(weights),
+        ),
+    ):
+        assert (np.abs(found - wanted) <= 6e-8 * np.abs(wanted) + 5e-13 * size).all()
+
+
 @SHAPES
 @DTYPES
 def test_turn_is_push_and_pull_with_the_activations_between(n_target, n_source, dtype):
@@ -117,6 +145,36 @@ def test_the_same_bits_at_any_number_of_threads(monkeypatch, activation):
     monkeypatch.setattr(threads, "SMALLEST_BYTES", 2**40)
     for uncut, cut in zip(everything()[:4], one, strict=False):
         np.testing.assert_allclose(uncut, cut, rtol=1e-9, atol=1e-14)
+
+
+LONG_SUMS = """
+import sys
+import numpy as np
+import assembly as am
+x = np.random.default_rng(0).normal(size=(3, 20_000))
+for widths in ([8], [12, 9]):
+    net = am.mlp(20_000, widths, seed=0)
+    H = net.hessian(x[0])
+    found = [H.norm().value, *H.node_space.N(np.ones(H.node_space.size)), *net.layers[1].gram(x[0]).ravel()]
+    found += [*net.tangent_kernel(x[:1]).ravel(), *net.tangent_kernel(x).ravel(), *net.hessian_norms(x).value]
+    found += [*H.spectrum(n_probes=2, n_steps=5).values]
+    print(np.array(found).tobytes().hex())
+"""
+
+
+def test_long_sums_do_not_depend_on_the_threads_of_blas():
+    """BLAS cuts an inner product of more than 10,000 numbers by its number of threads."""
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", LONG_SUMS],
+            env={**os.environ, "OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n},
+            capture_output=True,
+            check=True,
+            timeout=300,
+        ).stdout
+        for n in ("1", "2")
+    }
+    assert len(answers) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,14 @@ import own_cases
 import strategies
 from assembly import threads
 from assembly.calculus import lockstep
-from assembly.errors import ArgumentError, ConvergenceWarning, KinkWarning, NonFiniteError, ShapeError
+from assembly.errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    KinkWarning,
+    NonFiniteError,
+    SaturationError,
+    ShapeError,
+)
 
 EVERY = pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
 
@@ -140,3 +147,54 @@ def test_bad_input_is_named():
         net.hessian_norms(np.zeros((2, 3)), 0.0)
     with pytest.raises(ArgumentError, match="'max_steps'"):
         net.hessian_norms(np.zeros((2, 3)), max_steps=0)
+
+
+def test_the_other_end_of_the_spectrum_is_waited_for():
+    """Neuron 31 here has eigenvalues -0.2066 and 0.2016, and the second comes first."""
+    rng = np.random.default_rng(5)
+    for seed in range(3):
+        net = am.mlp(8, [40, 40, 40], ("tanh", "relu")[seed % 2], seed=seed)
+        x = rng.standard_normal(8)
+    found = net.layers[3].hessian_norms(x, 1e-4)
+    truth = [neuron.pre.hessian(x).eigenvalues(1, 1e-9).value[0] for neuron in net.layers[3].neurons]
+    np.testing.assert_allclose(found.value, np.abs(truth), rtol=1e-3)
+
+
+def test_a_rough_tolerance_seldom_ends_at_the_wrong_end():
+    """Before both ends were asked, 8 of 400 such runs were off by 1.4 to 6 %; now it is one."""
+    wrong = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        H = am.mlp(5, [20, 20], ("tanh", "relu")[seed % 2], seed=seed).hessian(rng.standard_normal(5))
+        truth = np.abs(H.eigenvalues(1, 1e-9).value[0])
+        wrong += abs(H.norm(1e-2).value / truth - 1.0) > 0.012  # the residual asked for, and a little
+    assert wrong <= 1
+
+
+def test_scales_that_single_precision_cannot_hold_are_refused():
+    net = am.mlp(3, [12, 10], "tanh", seed=0, dtype="float32")
+    w = net.parameters.astype(float)
+    w[-10:] *= 1e12
+    far = net.with_parameters(w)
+    x = np.float32([1e-11, -5e-12, 3e-12])
+    for ask in (lambda: far.hessian(x).norm(1e-3), lambda: far.hessian_norms([x, x], 1e-3)):
+        with pytest.raises(SaturationError, match="squares of their ratio"):
+            ask()
+
+
+def test_a_hessian_that_overflows_is_refused():
+    net = am.mlp(2, [8, 8], "quadratic", seed=0, dtype="float32")
+    w = net.parameters.astype(float)
+    w[:16] *= 1e-14
+    far = net.with_parameters(w)
+    X = np.float32([[1e17, -1e17], [2e17, 1e17]])
+    for ask in (lambda: far.hessian(X[0]).norm(), lambda: far.hessian_norms(X)):
+        with pytest.raises(SaturationError):
+            ask()
+
+
+def test_no_inputs_have_no_norms():
+    net = am.mlp(3, [5, 5], seed=0)
+    assert net.hessian_norms(np.zeros((0, 3))).value.shape == (0,)
+    assert net.hessian_norms(np.zeros((0, 3))).converged
+    assert am.random_dag(3, 2, 9, 3, seed=0).tangent_kernel(np.zeros((0, 3))).shape == (0, 0)

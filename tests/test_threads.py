@@ -101,3 +101,38 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_forked_child_has_a_pool_of_its_own():
     """In a process that holds nothing else: other libraries have their own opinion of forks."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=60)
+
+
+HELD_WHILE_FORKED = """
+import os
+from threadpoolctl import threadpool_info
+import numpy
+from assembly import threads
+def counts():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+before = counts()
+with threads.one_blas_thread():
+    child = os.fork()
+if child == 0:
+    with threads.one_blas_thread():
+        held = counts()
+    os._exit(0 if counts() == before and set(held) == {1} else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+AFTER_THE_MAIN_THREAD = """
+import threading, time
+from assembly import threads
+threads._available = lambda: 2
+threads.run(lambda i: i, range(4))
+def late():
+    threading.main_thread().join()
+    time.sleep(0.1)
+    print(threads.run(lambda i: i, range(4)))
+threading.Thread(target=late).start()
+"""
+
+
+@pytest.mark.parametrize("script", [HELD_WHILE_FORKED, AFTER_THE_MAIN_THREAD], ids=["fork", "late"])
+def test_blas_in_a_child_and_work_after_the_end(script):
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60, capture_output=True)

@@ -23,7 +23,7 @@ class DenseBlock(NodeBlock):
 
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
         """See `Block.push`."""
-        a, out = a[self.source], out[self.target]
+        a, out = a[self.source].astype(np.float64, copy=False), out[self.target]
         threads.run(lambda rows: dense.push(weights, self.factor, a, out, rows.start, rows.stop), self._pieces(weights))
 
     def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
@@ -51,7 +51,7 @@ class DenseBlock(NodeBlock):
         """See `Block.turn`; one pass over the weights."""
         at, pieces = self.target, self._pieces(weights)
         targets = (z_dot[at], first[at], curvature[at], abar_dot[at], s[at], t[at])
-        tangents, sums = t[self.source], np.zeros((len(pieces), self.shape[1]))
+        tangents, sums = t[self.source].astype(np.float64, copy=False), np.zeros((len(pieces), self.shape[1]))
 
         def turn(piece: tuple[slice, Vector]) -> None:
             rows, part = piece
@@ -66,7 +66,8 @@ class DenseBlock(NodeBlock):
             super().project(direction, a, b, p, q)
             return
         pieces = self._pieces(direction)
-        a, b, p, sums = a[self.source], b[self.target], p[self.target], np.zeros((len(pieces), self.shape[1]))
+        a, b, p = a[self.source].astype(np.float64, copy=False), b[self.target], p[self.target]
+        sums = np.zeros((len(pieces), self.shape[1]))
 
         def project(piece: tuple[slice, Vector]) -> None:
             rows, part = piece
@@ -89,8 +90,8 @@ class DenseBlock(NodeBlock):
         """See `NodeBlock.gram`; two inner products per application."""
         source, target, squared = self.source, self.target, self.factor.astype(a.dtype) ** 2
         a, b = a[source], b[target]
-        weighted_b, aa = squared * b, a @ a
-        bb = b @ weighted_b
+        weighted_b, aa = squared * b, _inner(a, a)
+        bb = _inner(b, weighted_b)
 
         if self.from_given:
 
@@ -100,8 +101,8 @@ class DenseBlock(NodeBlock):
             return apply_to_first
 
         def apply(s: Vector, t: Vector, p: Vector, q: Vector) -> None:
-            p[target] += squared * (aa * s[target]) + (t[source] @ a) * weighted_b
-            q[source] += (weighted_b @ s[target]) * a + bb * t[source]
+            p[target] += squared * (aa * s[target]) + _inner(t[source], a) * weighted_b
+            q[source] += _inner(weighted_b, s[target]) * a + bb * t[source]
 
         return apply
 
@@ -123,7 +124,7 @@ class DenseBlock(NodeBlock):
 
     def products(self, a: Vector, c: Vector) -> Vector:
         """See `NodeBlock.products`."""
-        return np.full(self.n_target, a[self.source] @ c[self.source])
+        return np.full(self.n_target, _inner(a[self.source], c[self.source]))
 
     def spread(self, squares: Vector) -> Vector:
         """See `NodeBlock.spread`."""
@@ -178,6 +179,12 @@ class DenseBlock(NodeBlock):
         below = a[:, self.source]
         adjoints *= products.inner_products(below, below if c is a else c[:, self.source])
         return adjoints
+
+
+def _inner(left: Vector, right: Vector) -> Vector:
+    """Return the inner product of two vectors, without BLAS, whose threads would decide the order of a long sum."""
+    found: Vector = np.einsum("i,i", left, right)
+    return found
 
 
 def _row_products(left: Vector, right: Vector) -> Vector:

@@ -18,9 +18,9 @@ from assembly import threads
 
 Matrix = NDArray[Any]
 
-OPERATIONS = 8  # multiplications take as long as reading one number of a matrix from memory
+OPERATIONS = 32  # multiplications take as long as four numbers of a matrix from memory: less work is not cut
 WIDE = 1024  # rows or columns of a piece
-SMALL = 2**20  # multiplications times bytes that BLAS does with one thread anyway
+SMALL = 2**16  # multiplications times bytes that BLAS does with one thread anyway, an inner product among them
 
 
 def product(left: Matrix, right: Matrix, scale: Matrix | None = None, out: Matrix | None = None) -> Matrix:

@@ -101,7 +101,7 @@ class SparseBlock(RowsBlock, NodeBlock):
         left = (np.ascontiguousarray(a[:, self.source].T), np.ascontiguousarray((self.factor * b[:, self.target]).T))
         right = (np.ascontiguousarray(c[:, self.source].T), np.ascontiguousarray((self.factor * d[:, self.target]).T))
         is_symmetric = a is c and b is d
-        n_at_once = max(1, GRADIENT_NUMBERS // max(len(a), len(c)))
+        n_at_once = max(1, GRADIENT_NUMBERS // max(1, len(a), len(c)))
 
         def kernel(part: slice) -> Vector:
             sums = np.zeros((len(a), len(c)))

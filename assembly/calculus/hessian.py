@@ -62,7 +62,9 @@ class Hessian(LinearOperator):
         Parameters
         ----------
         tol : float
-            Residual ``|H v - lambda v| / |lambda|`` to reach; the error of the norm is of the order of its square.
+            Residual ``|H v - lambda v| / |lambda|`` to reach; the relative error of the eigenvalue is of the order of
+            its square, over the relative gap to the next. That it is the largest rests on the random start, and on the
+            other end of the spectrum being known well enough.
         max_steps : int
             Lanczos steps at most; each residual takes one application more.
         seed : int

@@ -3,7 +3,7 @@ r"""Extreme eigenvalues of :math:`Z^T M Z` by Lanczos on node-space coordinates,
 The iteration runs on ``M N``, which is symmetric in the inner product :math:`\langle c, d\rangle = c^T N d` of
 :math:`Z^T c` and :math:`Z^T d`, re-orthogonalised wherever more than rounding is left, with thick restarts. It looks
 for the largest *magnitudes*, so a spectrum symmetric about 0, on which a power iteration converges to nothing, is no
-special case.
+special case, and goes on until the other end of the spectrum cannot be larger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.calculus.tridiagonal import top_pair
+from assembly.calculus.tridiagonal import largest_and_residual, may_be_larger
+from assembly.errors import SaturationError
 from assembly.progress import Progress, progress
 
 Vector = NDArray[Any]
@@ -64,7 +65,9 @@ class _Scaled:
         image = self._operator(vector)
         if self.scale == 0.0:
             largest = float(np.abs(image).max())
-            self.scale = 2.0 ** round(math.log2(largest / self._size)) if largest > 0.0 else 1.0
+            ratio = largest / self._size if largest > 0.0 else 1.0
+            check_scale(ratio, image.dtype)
+            self.scale = 2.0 ** round(math.log2(ratio))
         image /= self.scale
         return image
 
@@ -147,14 +150,22 @@ class _Basis:
         return values[order], vectors[:, order]
 
     def estimate(self, k: int) -> tuple[float, float]:
-        """Return the largest magnitude and the largest residual of k Ritz pairs, infinite where there are fewer."""
+        """Return the largest magnitude and the largest residual of k Ritz pairs, infinite where there are fewer.
+
+        The pair at the other end counts too as long as its eigenvalue may have the larger magnitude.
+        """
         if k == 1 and not self.has_restarted:  # beside the two diagonals there is rounding alone
             matrix = self.projected[: self.size, : self.size]
-            value, vector = top_pair(matrix.diagonal(), matrix.diagonal(-1))
-            return abs(value), abs(self.beta * vector[-1])
+            best, residual = largest_and_residual(matrix.diagonal(), matrix.diagonal(-1), self.beta)
+            return abs(best.value), residual
         values, vectors = self.ritz()
-        residuals = np.abs(self.beta * vectors[-1, :k])
-        return abs(values[0]), float(residuals.max()) if len(residuals) == k else np.inf
+        residuals = np.abs(self.beta * vectors[-1])
+        wanted = residuals[:k].max() if len(values) >= k else np.inf
+        others = np.flatnonzero(np.sign(values) != np.sign(values[0]))
+        rival = others[others >= k][:1]
+        if len(rival) and k <= len(values) and may_be_larger(values[rival[0]], residuals[rival[0]], values[k - 1]):
+            wanted = max(wanted, residuals[rival[0]])
+        return abs(values[0]), float(wanted)
 
     def restart(self, keep: int) -> None:
         """Shrink the basis to its best `keep` Ritz vectors and the newest vector."""
@@ -206,7 +217,7 @@ def extreme_eigenpairs(
 
     Notes
     -----
-    Cost per step: one application of `operator`, one or two of `gram`, 2 to 4 basis_size n operations; memory
+    Cost per step: one application of `operator`, one to three of `gram`, 2 to 4 basis_size n operations; memory
     basis_size vectors and about `WORKING_VECTORS` more.
     A residual proves an eigenvalue near the value; that it is the largest rests on the random start. Copies of a
     repeated eigenvalue are seen only where the Krylov space is exhausted before k are found: it is then continued
@@ -280,6 +291,13 @@ def quadrature(
             basis.grow()
     values, vectors = basis.ritz()
     return basis.operator.scale * values, float(start @ gram(start)) * vectors[0] ** 2
+
+
+def check_scale(scale: float, dtype: np.dtype[Any]) -> None:
+    """Refuse a Hessian of a size that the dtype does not hold."""
+    limits = np.finfo(dtype)
+    if not 2.0 * float(limits.tiny) <= scale <= 0.5 * float(limits.max):
+        raise SaturationError(f"The Hessian over- or underflows {dtype}. Move the inputs or parameters.")
 
 
 def noise_of(vector: Vector, diagonal: Vector) -> float:

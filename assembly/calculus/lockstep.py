@@ -58,7 +58,7 @@ def neuron_norms(evaluation: Evaluation, tol: float, max_steps: int, seed: int) 
     tol : float
         Relative residual to reach.
     max_steps : int
-        Lanczos steps at most, for every neuron.
+        Lanczos steps at most, for every neuron, in lockstep and, where those did not suffice, once more alone.
     seed : int
         Of the random start.
 
@@ -223,7 +223,7 @@ def _in_lockstep(
         np.concatenate([part.n_steps for part in parts]),
         np.concatenate([part.coordinates for part in parts]) if with_coordinates else None,
     )
-    for i in np.flatnonzero(found.residuals > steps.tol) if steps.most > n_together else ():
+    for i in np.flatnonzero((found.residuals > steps.tol) & (found.n_steps <= steps.most)):
         single, coordinates = alone(int(i))
         found.values[i], found.residuals[i] = float(single.value), float(single.residual)
         found.n_steps[i] += single.n_steps

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.calculus.lanczos import check_scale
 from assembly.calculus.lockstep_space import LockstepHessians, Rows
-from assembly.calculus.tridiagonal import top_pair
+from assembly.calculus.tridiagonal import largest_and_residual
 
 FIRST_CHECK = 4
 
@@ -93,17 +94,23 @@ class _Iterations:
         if self.n_steps == 0:
             large, small = np.abs(u).max(axis=1), np.abs(self.newest).max(axis=1)
             known = (large > 0.0) & (small > 0.0)
-            exponents = np.round(np.log2(np.where(known, large, 1.0)) - np.log2(np.where(known, small, 1.0)))
-            self.scale = 2.0**exponents
+            ratios = np.where(known, large, 1.0).astype(np.float64) / np.where(known, small, 1.0)
+            for ratio in ratios:
+                check_scale(float(ratio), u.dtype)
+            self.scale = np.exp2(np.round(np.log2(ratios))).astype(np.float64)
         u /= self.scale.astype(u.dtype)[:, None]
         return u
 
     def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the Ritz value of largest magnitude of every row, its vector in the basis, and its residual."""
-        values, turned = np.zeros(len(self.rows)), np.zeros(self.diagonal.shape)
+        """Return the Ritz value of largest magnitude of every row, its vector in the basis, and its residual.
+
+        The residual is that of the pair at the other end as long as that may be the larger one.
+        """
+        values, residuals = np.zeros((2, len(self.rows)))
+        turned = np.zeros(self.diagonal.shape)
         for i, (diagonal, beside) in enumerate(zip(self.diagonal, self.beside, strict=True)):
-            values[i], turned[i] = top_pair(diagonal, beside[:-1])
-        return values, turned, np.abs(self.beside[:, -1] * turned[:, -1])
+            (values[i], turned[i]), residuals[i] = largest_and_residual(diagonal, beside[:-1], beside[-1])
+        return values, turned, residuals
 
     def finish(
         self, done: NDArray[np.int64], values: NDArray[np.float64], turned: NDArray[np.float64]

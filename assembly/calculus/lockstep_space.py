@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from assembly.blocks.block import Local, NodeBlock
 from assembly.calculus.evaluation import Evaluation
-from assembly.calculus.node_space import check_resolution
+from assembly.calculus.node_space import check_balance, check_resolution
 from assembly.calculus.response import softmax_bend, softmax_slope
 from assembly.program import Program, Segment
 
@@ -67,6 +67,8 @@ class LockstepHessians:
         for row in self.a:
             check_resolution("The activations", row)
         self._bind()
+        for a, b in zip(np.broadcast_to(self.a, self.b.shape), self.b, strict=True):
+            check_balance(self._inside, a, b)
 
     def __len__(self) -> int:
         return len(self.b)

@@ -75,6 +75,7 @@ class NodeSpaceHessian:
         check_resolution("The derivatives of the output", self.b)
         check_resolution("The activations", self.a)
         self._bind()
+        check_balance(self._inside, self.a, self.b)
 
     def _bind(self) -> None:
         blocks, outside = self.program.blocks, self.program.coordinates
@@ -254,4 +255,24 @@ def check_resolution(what: str, values: Vector) -> None:
         raise SaturationError(
             f"{what} are at most {largest:.1e}, and their squares {fails} {values.dtype}. "
             f"{cure} the inputs or parameters."
+        )
+
+
+def check_balance(blocks: list[NodeBlock], a: Vector, b: Vector) -> None:
+    """Refuse activations and derivatives so far apart that the squares of their ratio under- or overflow.
+
+    Coordinates s and t have the units of 1/a and 1/b, and inner products add squares of both.
+    """
+    limits = np.finfo(a.dtype)
+    large = max((float(np.abs(a[block.source]).max(initial=0.0)) for block in blocks), default=0.0)
+    above = (block for block in blocks if not block.from_given)
+    slope = max((float(np.abs(b[block.target]).max(initial=0.0)) for block in above), default=0.0)
+    if slope == 0.0 or large == 0.0:
+        return
+    lowest, highest = np.sqrt(float(limits.tiny / limits.eps)), np.sqrt(float(limits.max) / len(a))
+    if not lowest <= large / slope <= highest:
+        cure = "Use float64, or move" if a.dtype == np.float32 else "Move"
+        raise SaturationError(
+            f"The activations are at most {large:.1e} and the derivatives of the output {slope:.1e}: the squares of "
+            f"their ratio do not fit in {a.dtype}. {cure} the inputs or parameters."
         )

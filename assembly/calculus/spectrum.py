@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assembly import threads
 from assembly.calculus import dense, one_hidden_layer
 from assembly.calculus.lanczos import quadrature
 from assembly.calculus.node_space import NodeSpaceHessian, Vector
@@ -61,7 +62,8 @@ def spectrum(hessian: NodeSpaceHessian, n_probes: int, n_steps: int, seed: int) 
         return _exact(one_hidden_layer.eigenvalues(hessian)[0], n_parameters)
     if hessian.size <= dense.LARGEST_SIZE:
         return _exact(dense.eigenpairs(hessian)[0], n_parameters)
-    probes = [_quadrature(hessian, n_steps, generator(seed, "spectrum", probe)) for probe in range(n_probes)]
+    with threads.one_blas_thread():
+        probes = [_quadrature(hessian, n_steps, generator(seed, "spectrum", probe)) for probe in range(n_probes)]
     traces = [float(counts @ values) for values, counts in probes]
     values = np.concatenate([values for values, _ in probes])
     counts = np.concatenate([counts for _, counts in probes]) / n_probes

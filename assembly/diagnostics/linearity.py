@@ -83,7 +83,8 @@ def remainder(net: Assembly, x: ArrayLike, direction: NDArray[Any], radius: floa
 
     Notes
     -----
-    Cost: two passes over the weights for the tangent, then one and two copies of the parameters for each sign.
+    Cost: two passes over the weights for the tangent, then one and two copies of the parameters for each sign. In
+    float32 nothing below about 1e-7 of the output is resolved.
 
     Examples
     --------
@@ -117,6 +118,7 @@ def kernel_change(net: Assembly, X: ArrayLike, direction: NDArray[Any], radius: 
     Cost: three tangent kernels and two copies of the parameters.
     """
     distance, kernel = check_number("radius", radius, above=0.0), net.tangent_kernel(X)
+    direction = check_vector("direction", direction, net.n_parameters, net.dtype)
     moved = [net.with_parameters(net.parameters + sign * distance * direction) for sign in (1.0, -1.0)]
     change = max(float(np.linalg.norm(other.tangent_kernel(X) - kernel)) for other in moved)
     size = float(np.linalg.norm(kernel))

@@ -1,12 +1,14 @@
 """Passes over the weights of a dense connection, for the targets start..stop-1, four rows at a time.
 
 weight (n_target, n_source) floating, rows contiguous; factor (n_target,). Node vectors are the slices of one
-connection: `a`, `t_source` over its sources, all others over its targets; `sums` (n_source,) float64. Products are
-summed in float64 whatever the weights are, in an order that suits the machine: a sum of n products is wrong by at most
-n 1.1e-16 times the sum of their magnitudes.
+connection: `a`, `t_source` (float64) and `sums` (n_source,) (float64) over its sources, all others over its targets.
+Products are taken and summed in float64 whatever the weights are, in an order that suits the machine: a sum of n
+products is wrong by at most n 1.1e-16 times the sum of their magnitudes.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from assembly.kernels import kernel
 
@@ -72,10 +74,17 @@ def pull(weight, factor, b, sums, start, stop):
     """Add to sums_u the backward sum sum_v c_v w_vu b_v."""
     whole = stop - (stop - start) % 4
     for v in range(start, whole, 4):
-        b0, b1, b2, b3 = factor[v] * b[v], factor[v + 1] * b[v + 1], factor[v + 2] * b[v + 2], factor[v + 3] * b[v + 3]
-        add_four(weight, v, b0, b1, b2, b3, sums)
+        add_four(
+            weight,
+            v,
+            np.float64(factor[v]) * b[v],
+            np.float64(factor[v + 1]) * b[v + 1],
+            np.float64(factor[v + 2]) * b[v + 2],
+            np.float64(factor[v + 3]) * b[v + 3],
+            sums,
+        )
     for v in range(whole, stop):
-        add_row(weight, v, factor[v] * b[v], sums)
+        add_row(weight, v, np.float64(factor[v]) * b[v], sums)
 
 
 @kernel(fastmath=ANY_ORDER)
