@@ -23,7 +23,7 @@ class DenseBlock(NodeBlock):
 
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
         """See `Block.push`."""
-        a, out = a[self.source].astype(np.float64, copy=False), out[self.target]
+        a, out = a[self.source].astype(np.float64), out[self.target]
         threads.run(lambda rows: dense.push(weights, self.factor, a, out, rows.start, rows.stop), self._pieces(weights))
 
     def pull(self, weights: Vector, b: Vector, out: Vector) -> None:
@@ -51,7 +51,7 @@ class DenseBlock(NodeBlock):
         """See `Block.turn`; one pass over the weights."""
         at, pieces = self.target, self._pieces(weights)
         targets = (z_dot[at], first[at], curvature[at], abar_dot[at], s[at], t[at])
-        tangents, sums = t[self.source].astype(np.float64, copy=False), np.zeros((len(pieces), self.shape[1]))
+        tangents, sums = t[self.source].astype(np.float64), np.zeros((len(pieces), self.shape[1]))
 
         def turn(piece: tuple[slice, Vector]) -> None:
             rows, part = piece
@@ -66,7 +66,7 @@ class DenseBlock(NodeBlock):
             super().project(direction, a, b, p, q)
             return
         pieces = self._pieces(direction)
-        a, b, p = a[self.source].astype(np.float64, copy=False), b[self.target], p[self.target]
+        a, b, p = a[self.source].astype(np.float64), b[self.target], p[self.target]
         sums = np.zeros((len(pieces), self.shape[1]))
 
         def project(piece: tuple[slice, Vector]) -> None:
