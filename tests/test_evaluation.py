@@ -1,4 +1,5 @@
 import itertools
+import os
 import tracemalloc
 import warnings
 
@@ -149,6 +150,9 @@ def test_blocks_without_products_go_row_by_row():
     assert plain[1].any()
 
 
+@pytest.mark.skipif(
+    "NUMBA_DISABLE_JIT" in os.environ, reason="takes minutes without the compiler, which changes no memory"
+)
 def test_memory_of_a_batch_and_of_outputs_alone():
     net = am.mlp(4, [1500, 1500], seed=0)
     X = np.random.default_rng(0).normal(size=(2560, 4))

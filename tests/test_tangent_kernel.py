@@ -1,3 +1,4 @@
+import os
 import tracemalloc
 
 import numpy as np
@@ -81,6 +82,9 @@ def test_in_pieces_on_two_threads(n, dtype, monkeypatch):
     assert contracts.error(between, J @ J[: n // 2].T) < tolerance
 
 
+@pytest.mark.skipif(
+    "NUMBA_DISABLE_JIT" in os.environ, reason="takes minutes without the compiler, which changes no memory"
+)
 def test_no_array_of_samples_times_parameters():
     net = am.mlp(5, [600, 600], seed=0)
     X = np.random.default_rng(0).normal(size=(200, 5))
