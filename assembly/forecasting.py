@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from assembly.architectures.drawing import undrawn
 from assembly.blocks.block import Block, NodeBlock
 from assembly.blocks.dense import DenseBlock
+from assembly.calculus import one_hidden_layer
 from assembly.calculus.hessian import BASIS_BYTES, BASIS_SIZE
 from assembly.calculus.lanczos import WORKING_VECTORS
 from assembly.calculus.lockstep import GROUP_SIZE
@@ -134,7 +135,7 @@ class Forecast:
             If `tol` is not between 0 and 1 or `n` not a whole number of at least 1.
         """
         tol, n = check_number("tol", tol, above=0.0, below=1.0), check_count("n", n)
-        if self._has_closed_form:
+        if one_hidden_layer.applies_to(self._program, self._bends):
             return self._cost(self._evaluation(n) + n * SECONDS_PER_STEP, self._nodes(n))
         size, steps = self._program.n_coordinates, typical_steps(tol, self._graph.width)
         affordable = BASIS_BYTES // (size * self._program.dtype.itemsize) - WORKING_VECTORS
@@ -194,6 +195,11 @@ class Forecast:
         """Blocks that tangents and adjoints pass through."""
         return [i for i, block in enumerate(self._program.blocks) if not block.from_given]
 
+    @cached_property
+    def _bends(self) -> NDArray[np.bool_]:
+        """Which nodes bend what they read, as far as one can tell without inputs."""
+        return np.isin(self._program.codes, (activation.IDENTITY, activation.RELU), invert=True)
+
     def _evaluation(self, n: int) -> float:
         """Seconds of all values and adjoints at n inputs."""
         trials, everything = self._trials, range(len(self._program.blocks))
@@ -203,21 +209,11 @@ class Forecast:
     def _step(self, n: int) -> float:
         """Seconds of M and N for n node vectors together."""
         trials, program = self._trials, self._program
-        bends = np.isin(program.codes, (activation.IDENTITY, activation.RELU), invert=True).astype(program.dtype)
-        meeting = turning(program, bends).block if n == 1 else -1
+        meeting = turning(program, self._bends).block if n == 1 else -1
         passes = [trials.turn(i) if i == meeting else trials.push(i, n) + trials.pull(i, n) for i in self._above]
         outside = [trials.push(i, n) + trials.pull(i, n) + n * trials.scatter(i) for i in program.coordinates]
         calls = SECONDS_PER_CALL * len(program.blocks) + SECONDS_PER_STEP
         return sum(passes) + sum(outside) + n * sum(map(trials.gram, program.trainable)) + calls
-
-    @cached_property
-    def _has_closed_form(self) -> bool:
-        """Whether one hidden layer feeds linear outputs."""
-        program = self._program
-        targets = [program.blocks[i].target for i in self._above]
-        deep = any(program.blocks[i].source == target for i in self._above for target in targets)
-        bends = any(program.codes[target].any() for target in targets)
-        return program.is_edgewise and not deep and not bends
 
 
 class _Trials:

@@ -78,7 +78,7 @@ def test_mean_field_scale():
 def test_all_eigenpairs_of_a_small_network(activation, options):
     net, x = am.mlp(3, [6], activation, seed=1, **options), np.array([0.3, 1.0, -2.0])
     H = net.hessian(x)
-    assert one_hidden_layer.applies_to(H.node_space)
+    assert one_hidden_layer.applies_to(H.node_space.program, H.node_space.curvature)
     n = net.n_parameters
     matrix = H @ np.eye(n)
     truth = naive.eigenvalues(matrix)
@@ -106,7 +106,8 @@ def test_all_eigenpairs_of_a_small_network(activation, options):
 )
 def test_applies_to_one_hidden_layer_with_linear_outputs_only(network, applies):
     net = network()
-    assert one_hidden_layer.applies_to(net.hessian(np.ones(net.n_inputs)).node_space) == applies
+    space = net.hessian(np.ones(net.n_inputs)).node_space
+    assert one_hidden_layer.applies_to(space.program, space.curvature) == applies
 
 
 def test_a_direct_edge_from_the_input_changes_nothing():

@@ -29,6 +29,14 @@ Vector = NDArray[Any]
 GramPart = Callable[[Vector, Vector, Vector, Vector], None]
 
 
+def locked(weights: Vector) -> Vector:
+    """Return a view that is only read, for which alone kernels are compiled."""
+    if weights.flags.writeable:
+        weights = weights.view()
+        weights.flags.writeable = False
+    return weights
+
+
 @dataclass(frozen=True, eq=False)
 class Block(ABC):
     """A connection between two ranges of nodes.
@@ -74,10 +82,8 @@ class Block(ABC):
         """Return the weights as a read-only view of the flat parameters, or the frozen ones."""
         if self.parameters is None:
             assert self.values is not None
-            return self.values
-        weights = parameters[self.parameters].reshape(self.shape)
-        weights.flags.writeable = False  # kernels are compiled once, for weights that are only read
-        return weights
+            return locked(self.values)
+        return locked(parameters[self.parameters].reshape(self.shape))
 
     @abstractmethod
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import threads
-from assembly.blocks.block import Block, Vector
+from assembly.blocks.block import Block, Vector, locked
 from assembly.kernels import sparse
 
 VISITED = 16  # bytes of node vectors that an edge reads and writes
@@ -27,14 +27,6 @@ MANY = 4  # node vectors that are faster together than one by one
 def double(values: Vector) -> NDArray[np.float64]:
     """Return a copy in float64, for which alone kernels are compiled."""
     return values.astype(np.float64)
-
-
-def locked(weights: Vector) -> Vector:
-    """Return a view that is only read, for which alone kernels are compiled."""
-    if weights.flags.writeable:
-        weights = weights.view()
-        weights.flags.writeable = False
-    return weights
 
 
 def cuts(indptr: NDArray[np.int64], n_bytes: int, n_sums: int = 0) -> list[slice]:
@@ -66,10 +58,7 @@ def over_rows(task: Callable[..., None], parts: list[slice], sums: Vector | None
         own = () if sums is None else (sums[i],)
         task(*own, parts[i].start, parts[i].stop)
 
-    if len(parts) == 1:
-        run(0)
-    else:
-        threads.run(run, range(len(parts)))
+    threads.run(run, range(len(parts)))
 
 
 def total(sums: Vector) -> Vector:

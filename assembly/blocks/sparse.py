@@ -8,8 +8,8 @@ from functools import cached_property, partial
 import numpy as np
 
 from assembly import threads
-from assembly.blocks.block import GramPart, NodeBlock, Vector
-from assembly.blocks.rows import RowsBlock, cuts, double, locked, over_rows, total
+from assembly.blocks.block import GramPart, NodeBlock, Vector, locked
+from assembly.blocks.rows import RowsBlock, cuts, double, over_rows, total
 from assembly.kernels import sparse
 
 GRADIENT_NUMBERS = 2**16  # of the gradients of all samples, multiplied at once: they stay in a near cache

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.blocks.block import SharedBlock, Vector
-from assembly.blocks.rows import RowsBlock, cuts, double, locked, over_rows, total
+from assembly.blocks.block import SharedBlock, Vector, locked
+from assembly.blocks.rows import RowsBlock, cuts, double, over_rows, total
 from assembly.kernels import tied
 
 if TYPE_CHECKING:

@@ -70,7 +70,7 @@ class Ceiling:
         """Whether the Hessian is block diagonal over neurons everywhere, not only at the centre: linear above them."""
         above = [block.target for block in self._space.program.blocks if not block.from_given]
         linear = all((self._space.program.codes[nodes] == activation.IDENTITY).all() for nodes in above)
-        return linear and one_hidden_layer.applies_to(self._space)
+        return linear and one_hidden_layer.applies_to(self._space.program, self._space.curvature)
 
     @cached_property
     def _centre(self) -> Centre:

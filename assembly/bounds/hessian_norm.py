@@ -90,7 +90,7 @@ def hessian_norm_bound(space: NodeSpaceHessian) -> float:
     True
     """
     space = space.in_double()
-    if one_hidden_layer.applies_to(space):
+    if one_hidden_layer.applies_to(space.program, space.curvature):
         values, _ = one_hidden_layer.eigenvalues(space)
         return up(float(np.abs(values).max(initial=0.0)), 2 * space.program.n_nodes + 20)
     if any(isinstance(block, OwnBlock) for block in space.program.blocks):

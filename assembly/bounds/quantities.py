@@ -81,7 +81,7 @@ class Quantity(ABC):
 
     def eigenvectors(self, space: NodeSpaceHessian, k: int, start: Vector | None = None) -> tuple[Vector, Vector]:
         """Return eigenvalues of largest magnitude and coordinates of their eigenvectors, k at most."""
-        if one_hidden_layer.applies_to(space):
+        if one_hidden_layer.applies_to(space.program, space.curvature):
             values, nodes = one_hidden_layer.eigenvalues(space)
             k = max(int(np.count_nonzero(values[:k])), 1)
             found = [one_hidden_layer.coordinates(space, values[i], nodes[i]) for i in range(k) if values[i]]

@@ -174,7 +174,7 @@ class Hessian(LinearOperator):
     def _pairs(self, k: int, tol: float, max_steps: int, seed: int, start: NDArray[Any] | None = None) -> Eigenpairs:
         tol, max_steps = check_number("tol", tol, above=0.0, below=1.0), check_count("max_steps", max_steps)
         space = self.node_space
-        if one_hidden_layer.applies_to(space):
+        if one_hidden_layer.applies_to(space.program, space.curvature):
             values, nodes = one_hidden_layer.eigenvalues(space)
             found = int(np.count_nonzero(values[:k]))
             vectors = [one_hidden_layer.coordinates(space, values[i], nodes[i]) for i in range(found)]

@@ -85,7 +85,7 @@ def neuron_norms(evaluation: Evaluation, tol: float, max_steps: int, seed: int) 
     program, n = evaluation.program, _n_neurons(evaluation.program)
     if _is_linear(program):
         return Estimate(np.zeros(n), np.zeros(n), True, 0)
-    if _has_one_hidden_layer(program):
+    if one_hidden_layer.applies_to(program, np.zeros(program.n_nodes)):
         return Estimate(_closed_form(evaluation), np.zeros(n), True, 0)
 
     def alone(neuron: int) -> tuple[Estimate, NDArray[Any]]:
@@ -148,7 +148,8 @@ def _of_inputs(evaluation: Evaluation, output: int, steps: Steps, with_coordinat
         return hessian(row).top_pair(steps.tol, max_steps=steps.most, seed=steps.seed)
 
     n, program = len(evaluation.post), evaluation.program
-    if n > 1 and program.n_parameters > 0 and not one_hidden_layer.applies_to(hessian(0).node_space):
+    bends = evaluation.second[0] * evaluation.adjoints(output).post[0]
+    if n > 1 and program.n_parameters > 0 and not one_hidden_layer.applies_to(program, bends):
         together = partial(at_inputs, evaluation, output)
         return _in_lockstep(program, n, together, alone, steps, with_coordinates)
     pairs = [alone(row) for row in range(n)]
@@ -172,11 +173,6 @@ def gradient_norms(evaluation: Evaluation) -> NDArray[np.float64]:
 
 def _is_linear(program: Program) -> bool:
     return all(program.blocks[i].from_given for i in program.segments[-1].incoming)
-
-
-def _has_one_hidden_layer(program: Program) -> bool:
-    entering = set(program.segments[-1].incoming)
-    return program.is_edgewise and all(block.from_given for i, block in enumerate(program.blocks) if i not in entering)
 
 
 def _closed_form(evaluation: Evaluation) -> NDArray[np.float64]:

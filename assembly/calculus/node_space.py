@@ -251,10 +251,8 @@ def check_resolution(what: str, values: Vector) -> None:
     fails = "underflow" if 0.0 < largest < np.sqrt(limits.tiny / limits.eps) else ""
     fails = "overflow" if largest > np.sqrt(limits.max / len(values)) else fails
     if fails:
-        cure = "Use float64, or move" if values.dtype == np.float32 else "Move"
         raise SaturationError(
-            f"{what} are at most {largest:.1e}, and their squares {fails} {values.dtype}. "
-            f"{cure} the inputs or parameters."
+            f"{what} are at most {largest:.1e}, and their squares {fails} {values.dtype}. {_cure(values)}"
         )
 
 
@@ -271,8 +269,11 @@ def check_balance(blocks: list[NodeBlock], a: Vector, b: Vector) -> None:
         return
     lowest, highest = np.sqrt(float(limits.tiny / limits.eps)), np.sqrt(float(limits.max) / len(a))
     if not lowest <= large / slope <= highest:
-        cure = "Use float64, or move" if a.dtype == np.float32 else "Move"
         raise SaturationError(
             f"The activations are at most {large:.1e} and the derivatives of the output {slope:.1e}: the squares of "
-            f"their ratio do not fit in {a.dtype}. {cure} the inputs or parameters."
+            f"their ratio do not fit in {a.dtype}. {_cure(a)}"
         )
+
+
+def _cure(values: Vector) -> str:
+    return f"{'Use float64, or move' if values.dtype == np.float32 else 'Move'} the inputs or parameters."

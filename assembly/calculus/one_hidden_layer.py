@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.calculus.node_space import NodeSpaceHessian, Vector
+from assembly.program import Program
 
 
-def applies_to(hessian: NodeSpaceHessian) -> bool:
-    """Return whether all paths have one hidden layer, no weight is shared, and nothing above bends the output."""
-    program = hessian.program
+def applies_to(program: Program, curvature: NDArray[Any]) -> bool:
+    """Return whether all paths have one hidden layer, no weight is shared, and nothing above bends the output.
+
+    `curvature`, of shape (n_nodes,), is not 0 at the nodes that bend it.
+    """
     if not program.is_edgewise:
         return False
     above = np.zeros(program.n_nodes, dtype=bool)
@@ -28,7 +31,7 @@ def applies_to(hessian: NodeSpaceHessian) -> bool:
         if not block.from_given:
             above[block.target] = True
     feeds_on = any(not block.from_given and above[block.source].any() for block in program.blocks)
-    return not feeds_on and not hessian.curvature[above].any()
+    return not feeds_on and not curvature[above].any()
 
 
 def eigenvalues(hessian: NodeSpaceHessian) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -58,7 +58,7 @@ class Spectrum:
 def spectrum(hessian: NodeSpaceHessian, n_probes: int, n_steps: int, seed: int) -> Spectrum:
     """Return the spectrum: closed form for one hidden layer, dense for small networks, else estimated."""
     n_parameters = hessian.program.n_parameters
-    if one_hidden_layer.applies_to(hessian):
+    if one_hidden_layer.applies_to(hessian.program, hessian.curvature):
         return _exact(one_hidden_layer.eigenvalues(hessian)[0], n_parameters)
     if hessian.size <= dense.LARGEST_SIZE:
         return _exact(dense.eigenpairs(hessian)[0], n_parameters)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assembly.calculus.evaluation import gradient
+from assembly.calculus.lockstep import input_pairs
 from assembly.diagnostics.culprits import Culprit, Level, culprits
 from assembly.diagnostics.diagnosis import Diagnosis, LayerDiagnosis, Sizes
 from assembly.diagnostics.diversity import Diversity, diversity
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 RADIUS = 1.0
 LARGEST_EXACT = 1024  # neurons of a layer whose cosines are exact here, a second's work
 MANY_EDGES = 10**8  # passes over more edges are left out
+MAX_STEPS = 1000
 
 
 @overload
@@ -158,10 +161,9 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLE
 def _curvature(net: Assembly, rows: NDArray[Any], output: int, tol: float) -> tuple[Sizes, list[NDArray[Any]]]:
     """Return the averages over the inputs, and the top eigenvector at each."""
     found, vectors = [], []
-    for x in rows:
-        hessian = net.hessian(x, output)
-        value, vector = hessian.top_pair(tol)
-        norm, slope = abs(float(value.value)), float(np.linalg.norm(hessian.node_space.gradient()))
+    evaluation, output = net.evaluate(rows), net._body.output(output)
+    for row, (value, vector) in enumerate(input_pairs(evaluation, output, tol, MAX_STEPS, seed=0)):
+        norm, slope = abs(float(value.value)), float(np.linalg.norm(gradient(evaluation, row, output)))
         found.append(Sizes(norm, slope, *ratios(norm, slope, RADIUS), float(value.residual), int(not value.converged)))
         vectors.append(vector)
     averaged = Sizes(
