@@ -56,7 +56,7 @@ how each quantity falls with the width, and compare with what the theory predict
 
     assembly study digits --quick    a first answer, with a report
 
-    assembly study digits            the whole study, in two minutes
+    assembly study digits            the whole study, in half a minute
 
     assembly study claims            every claim of the theory, one study each, into one table
 
