@@ -333,3 +333,8 @@ def test_shares_for_the_reader(share, text):
 def test_an_output_that_is_not_there_is_named():
     with pytest.raises(am.errors.ArgumentError, match=r"'output' argument must be below n_outputs = 1\. Got 1"):
         am.diagnose(am.mlp(3, [5, 4], seed=0), np.ones((2, 3)), output=1)
+
+
+def test_nothing_to_look_at_is_named():
+    with pytest.raises(am.errors.ShapeError, match=r"'X' argument must hold one sample at least. Got shape \(0, 3\)"):
+        am.diagnose(am.mlp(3, [5, 4], seed=0), np.zeros((0, 3)))

@@ -139,13 +139,9 @@ def input_pairs(
 
 
 def _of_inputs(evaluation: Evaluation, output: int, steps: Steps, with_coordinates: bool) -> TopPairs:
-    evaluation.adjoints(output)
-
-    def hessian(row: int) -> Hessian:
-        return Hessian(NodeSpaceHessian(evaluation, row, output))
-
     def alone(row: int) -> tuple[Estimate, NDArray[Any]]:
-        return hessian(row).top_pair(steps.tol, max_steps=steps.most, seed=steps.seed)
+        hessian = Hessian(NodeSpaceHessian(evaluation, row, output))
+        return hessian.top_pair(steps.tol, max_steps=steps.most, seed=steps.seed)
 
     n, program = len(evaluation.post), evaluation.program
     bends = evaluation.second[0] * evaluation.adjoints(output).post[0]

@@ -27,7 +27,7 @@ from assembly.diagnostics.dominance import (
     trainable_layers,
 )
 from assembly.diagnostics.linearity import ratios
-from assembly.errors import ArgumentError
+from assembly.errors import ArgumentError, ShapeError
 from assembly.graph.description import CONSTANT, SOFTMAX
 from assembly.model import Assembly
 
@@ -115,6 +115,8 @@ def _check_call(form: str, call: Callable[..., Any], arguments: tuple[Any, ...],
 def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLERANCE) -> Diagnosis:
     evaluation = net.evaluate(X)
     rows = evaluation.post[:, evaluation.program.inputs]
+    if len(rows) == 0:
+        raise ShapeError(f"The 'X' argument must hold one sample at least. Got shape {rows.shape}.")
     curvature, vectors = _curvature(net, rows, output, tol)
     found = dominance(net, rows, output, vectors)
     n_edges = sum(connection.n_edges for connection in net.graph.connections)
