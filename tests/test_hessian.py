@@ -10,7 +10,7 @@ import contracts
 import naive
 import strategies
 from assembly.calculus import dense, hessian, spectrum
-from assembly.errors import ArgumentError, ConvergenceWarning, ShapeError
+from assembly.errors import ArgumentError, ConvergenceWarning, NonFiniteError, ShapeError
 
 everywhere = pytest.mark.parametrize("case", cases.CASES, ids=str)
 
@@ -470,3 +470,37 @@ def test_an_output_nearly_saturated_has_its_norm():
     H = net.with_parameters(moved).hessian([1.0, -0.5, 0.3])
     dense_norm = np.abs(np.linalg.eigvalsh(H @ np.eye(H.shape[0]) * 1e130)).max() / 1e130
     assert float(H.norm()) == pytest.approx(dense_norm, rel=1e-8)
+
+
+def test_a_start_nearby_saves_steps_and_changes_nothing():
+    net, x = am.mlp(8, [120, 120], seed=0), np.random.default_rng(0).normal(size=8)
+    _, coordinates = net.hessian(x).top_pair()
+    near = net.with_parameters(net.parameters + 1e-4 * np.random.default_rng(1).normal(size=net.n_parameters))
+    H = near.hessian(x)
+    cold, warm = H.norm(), H.norm(start=coordinates)
+    assert warm.converged
+    assert warm.value == pytest.approx(cold.value, rel=1e-10)
+    assert warm.n_steps <= 0.85 * cold.n_steps
+    assert H.top_pair(start=coordinates)[0].n_steps == warm.n_steps
+
+
+def test_a_start_that_misses_the_eigenvector_finds_it_all_the_same():
+    """The second eigenvector alone would never lead to the first."""
+    H = am.mlp(8, [400, 400], seed=0).hessian(np.random.default_rng(0).normal(size=8))
+    _, first = H.top_pair(1e-10)
+    N, other = H.node_space.N, np.random.default_rng(1).normal(size=H.node_space.size)
+    second = other - (first @ N(other)) * first
+    for _ in range(30):  # towards the second
+        second = H.node_space.M(N(second))
+        second -= (first @ N(second)) * first
+        second /= np.sqrt(second @ N(second))
+    assert H.norm(start=second).value == pytest.approx(H.norm().value, rel=1e-9)
+
+
+def test_a_start_is_checked():
+    H = am.mlp(3, [60, 60], seed=0).hessian([1.0, 0.5, -0.5])
+    with pytest.raises(ShapeError, match="'start'"):
+        H.norm(start=np.ones(7))
+    with pytest.raises(NonFiniteError, match="'start'"):
+        H.top_pair(start=np.full(H.node_space.size, np.nan))
+    assert H.norm(start=np.zeros(H.node_space.size)).value == H.norm().value
