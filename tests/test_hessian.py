@@ -429,6 +429,32 @@ def test_a_vector_with_nan_is_refused():
         H @ np.full(H.shape[0], np.nan)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("case", [*cases.CASES, *cases.FLOAT32], ids=str)
+def test_a_number_that_is_not_finite_is_found_wherever_it_stands(case, wrong):
+    H = case.assembly().hessian(case.x(), case.output)
+    for i in range(H.shape[0]):
+        v = np.zeros(H.shape[0])
+        v[i] = wrong
+        with pytest.raises(NonFiniteError, match=rf"'v' argument must be finite\. Got {wrong} at index {i}\."):
+            H @ v
+
+
+def test_two_infinities_do_not_hide_each_other():
+    H = am.mlp(2, [3]).hessian([1.0, 1.0])
+    v = np.zeros(H.shape[0])
+    v[:2] = np.inf, -np.inf
+    with pytest.raises(NonFiniteError, match=r"Got inf at index 0\."):
+        H @ v
+
+
+def test_a_product_that_overflows_is_refused():
+    H = am.mlp(2, [3], dtype="float32").hessian([10.0, 10.0])
+    v = np.full(H.shape[0], 3e38, np.float32)
+    with pytest.raises(NonFiniteError, match="overflows float32: scale v down"):
+        H @ v
+
+
 def test_a_complex_vector_is_refused():
     H = am.mlp(2, [3]).hessian([1.0, 2.0])
     with pytest.raises(am.errors.ArgumentError, match="real vectors"):

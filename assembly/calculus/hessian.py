@@ -15,7 +15,7 @@ from assembly.calculus.lanczos import WORKING_VECTORS, Eigenpairs, extreme_eigen
 from assembly.calculus.node_space import NodeSpaceHessian
 from assembly.calculus.spectrum import Spectrum, spectrum
 from assembly.checks import check_count, check_finite, check_number, check_vector
-from assembly.errors import ArgumentError
+from assembly.errors import ArgumentError, NonFiniteError
 from assembly.estimate import Estimate
 from assembly.memory import check_fits
 from assembly.seeds import generator
@@ -48,8 +48,13 @@ class Hessian(LinearOperator):
         if np.iscomplexobj(v):
             raise ArgumentError("The Hessian acts on real vectors. Got complex numbers: apply it to both parts.")
         direction = np.ascontiguousarray(np.ravel(v), dtype=self.dtype)
-        check_finite("v", direction)
-        return self.node_space.apply(direction)
+        space = self.node_space
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            at_nodes = space.Z(direction)
+        if not np.isfinite(at_nodes).all():  # every entry of v is in a sum: one that is not finite shows
+            check_finite("v", direction)
+            raise NonFiniteError(f"The product of the Hessian with v overflows {self.dtype}: scale v down.")
+        return space.Z_transposed(space.M(at_nodes))
 
     def _adjoint(self) -> Hessian:
         return self
