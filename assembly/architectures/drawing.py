@@ -1,6 +1,7 @@
 """Initial weights, drawn from a generator of their own for every network, every block of parameters and every chunk.
 
-All threads draw, a chunk each at a time; the numbers do not depend on how many they are.
+All threads draw, a chunk each at a time; the numbers do not depend on how many they are. They are drawn in float64 and
+rounded: one seed is one network in either precision.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from assembly.seeds import generator
 
 READOUTS = ("gaussian", "sign")
 CHUNK = 2**22  # numbers of one generator
+DRAWN = np.dtype(np.float64)
 
 _undrawn: ContextVar[bool] = ContextVar("undrawn", default=False)
 
@@ -50,9 +52,9 @@ def draw(
 ) -> None:
     """Fill `out` with N(0, deviation^2), or for the law "sign" with plus and minus `deviation`.
 
-    Gaussian numbers are drawn in their place; signs take 16 bytes each for one chunk per thread.
+    Gaussian numbers in float64 are drawn in their place; others take 8 bytes each for one chunk per thread, signs 16.
     """
-    purpose = ("weights", out.dtype.name, *sizes, what)
+    purpose = ("weights", DRAWN.name, *sizes, what)
 
     def fill(number: int) -> None:
         further = ("chunk", number) if number else ()
@@ -65,6 +67,9 @@ def _fill(out: NDArray[Any], deviation: float, law: str, rng: np.random.Generato
     if law == "sign":
         out[:] = deviation * (2.0 * rng.integers(2, size=out.shape) - 1.0)
         return
-    rng.standard_normal(dtype=out.dtype.type, out=out)
+    drawn = out if out.dtype == DRAWN else np.empty(len(out), DRAWN)
+    rng.standard_normal(out=drawn)
     if deviation != 1.0:
-        out *= out.dtype.type(deviation)
+        drawn *= deviation
+    if drawn is not out:
+        out[:] = drawn

@@ -341,7 +341,7 @@ _AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
 
 
 def _random_direction(net: Assembly, rng: np.random.Generator) -> NDArray[Any]:
-    """One unit direction per network, the same at all its inputs."""
-    direction = rng.standard_normal(net.n_parameters, dtype=net.dtype.type)
-    direction /= net.dtype.type(np.linalg.norm(direction))
-    return direction
+    """One unit direction per network, the same at all its inputs and in either precision."""
+    direction = rng.standard_normal(net.n_parameters)
+    direction /= np.linalg.norm(direction)
+    return direction.astype(net.dtype, copy=False)
