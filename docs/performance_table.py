@@ -1,8 +1,11 @@
-"""Write the tables of docs/background/performance.md anew, from performance.json.
+"""Write the tables of docs/background/performance.md anew, from what lies beside it.
 
     python benchmarks/performance.py
     python benchmarks/performance.py size edges
+    python benchmarks/forecasts.py --out docs/background/forecasts.json
+    assembly study precision
     cp assembly-results/performance/performance.json docs/background/performance.json
+    cp assembly-results/precision/exponents.csv docs/background/precision.csv
     python docs/performance_table.py
 
 Only what stands between the marks is replaced.
@@ -10,27 +13,75 @@ Only what stands between the marks is replaced.
 
 from __future__ import annotations
 
-import re
+import json
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+import marks
+
+from assembly.diagnostics.verdict import signed
+from assembly.study.contents import interval_text
+from assembly.study.quantities import describe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from speed import asks, record, tables
 
 PAGE = Path(__file__).parent / "background" / "performance.md"
-NUMBERS = PAGE.with_suffix(".json")
+NUMBERS, PRECISION, FORECASTS = (
+    PAGE.with_suffix(".json"),
+    PAGE.with_name("precision.csv"),
+    PAGE.with_name("forecasts.json"),
+)
+
+WORTH_A_FORECAST = 0.05  # seconds
 
 
 def page(text: str, records: dict[str, Any]) -> str:
     """Return the page with asks and tables in place of what stands there."""
-    for mark, content in (("asks", asks.table(records)), ("tables", tables.tables(records))):
-        between = re.compile(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", re.DOTALL)
-        text, n_found = between.subn(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)
-        if n_found != 1:
-            raise ValueError(f"{PAGE.name} must hold <!-- {mark}: begin --> and <!-- {mark}: end --> once.")
-    return text
+    contents = {"asks": asks.table(records), "tables": tables.tables(records)}
+    contents |= {
+        "precision": precision(marks.rows_of(PRECISION)),
+        "forecasts": forecasts(json.loads(FORECASTS.read_text())),
+    }
+    return marks.filled(text, contents)
+
+
+def precision(rows: list[dict[str, str]]) -> str:
+    """Return one line for every exponent in both precisions."""
+    exponents: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    for row in rows:
+        exponents[row["quantity"]][row["architecture"]] = row
+    lines = []
+    for quantity, found in exponents.items():
+        double, single = (float(found[name]["exponent"]) for name in ("double", "single"))
+        interval = interval_text(float(found["double"]["lower"]), float(found["double"]["upper"]), 3)
+        lines.append(
+            (
+                describe(quantity).text,
+                f"{signed(double, 3)} {interval}",
+                signed(single, 3),
+                f"{abs(single - double):.0e}",
+            )
+        )
+    return marks.table(("quantity", "float64", "float32", "moved by"), ("---", "--:", "--:", "--:"), lines)
+
+
+def forecasts(rows: list[dict[str, Any]]) -> str:
+    """Return how many forecasts of each job are within their factor, and the least and the greatest ratio."""
+    jobs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if "forecast" in row and row["measured"] >= WORTH_A_FORECAST:
+            jobs[f"{row['network'].split()[0]}, {row['job']}"].append(row)
+    lines = []
+    for name, of_job in sorted(jobs.items()):
+        time = sorted(row["forecast"] / row["measured"] for row in of_job)
+        memory = sorted(row["forecast_bytes"] / row["measured_bytes"] for row in of_job)
+        lines.append((name, str(len(of_job)), *(f"{found[0]:.2f} to {found[-1]:.2f}" for found in (time, memory))))
+    headings = ("network and job", "cases", "forecast time / measured", "forecast memory / measured")
+    return marks.table(headings, ("---", "--:", "--:", "--:"), lines)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assembly import threads
 from assembly.errors import ArgumentError
 from assembly.seeds import generator
 
@@ -92,7 +93,7 @@ def log(point):
 
 
 def process(point, inputs):
-    """Which process this is, and how many threads its linear algebra may use."""
+    """Which process this is, and how many threads we and its linear algebra may use."""
     import threadpoolctl
 
     product = np.ones((200, 200)) @ np.ones((200, 200))
@@ -100,7 +101,7 @@ def process(point, inputs):
     time.sleep(0.02)
     return {
         "pid": float(os.getpid()),
-        "threads": float(max((pool["num_threads"] for pool in pools), default=1)),
+        "threads": float(max([threads.n_threads(), *(pool["num_threads"] for pool in pools)])),
         "sum": float(product.sum()),
     }
 

@@ -11,8 +11,9 @@ import pytest
 
 import assembly as am
 from assembly import threads
-from assembly.blocks.dense import DenseBlock
+from assembly.blocks.dense import MOST_PUSHED, DenseBlock
 from assembly.calculus.turning import turning
+from assembly.kernels import dense
 
 SHAPES = pytest.mark.parametrize(("n_target", "n_source"), [(1, 1), (3, 5), (4, 4), (7, 9), (17, 33), (64, 31)])
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -106,6 +107,64 @@ def test_turn_is_push_and_pull_with_the_activations_between(n_target, n_source, 
         np.testing.assert_allclose(found, wanted, rtol=1e3 * np.finfo(dtype).eps, atol=1e2 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("short", [0, 1, 3])
+@DTYPES
+def test_weights_that_are_asked_for_are_turned_alike(short, dtype, monkeypatch):
+    """Where weights come from memory; the compiler keeps the bound of that, so without it a smaller one does."""
+    n_target, n_source = 1036 - short, 2051
+    if "NUMBA_DISABLE_JIT" in os.environ:
+        monkeypatch.setattr(dense, "CACHED", 1000)
+        n_target, n_source = 12 - short, 259
+    block, weights, vectors = block_and_vectors(n_target, n_source, dtype)
+    assert weights.size > dense.CACHED
+    t, z_dot, first, curvature, abar_dot, s = (row.copy() for row in vectors)
+    block.turn(weights, t, z_dot, first, curvature, abar_dot, s)
+    at, below, c = block.target, block.source, exact(block.factor)
+    _, before, *_, pulled_before, _ = vectors
+    wanted = exact(before[at]) + c * (exact(weights) @ exact(t[below]))
+    size = np.abs(before[at]) + c * (np.abs(weights) @ np.abs(t[below]))
+    assert_close(z_dot[at], wanted, size * (1 + np.finfo(dtype).eps / 1e-16), dtype)
+    np.testing.assert_allclose(t[at], first[at] * z_dot[at], rtol=4 * np.finfo(dtype).eps)
+    wanted = exact(pulled_before[below]) + (c * exact(s[at])) @ exact(weights)
+    size = np.abs(pulled_before[below]) + (c * np.abs(s[at])) @ np.abs(weights)
+    assert_close(abar_dot[below], wanted, size * (1 + np.finfo(dtype).eps / 1e-16), dtype)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 9, 32, 33])
+@SHAPES
+@DTYPES
+def test_several_vectors_together(n, n_target, n_source, dtype):
+    """One, few by compiled loops, many by BLAS, which rounds products of single precision."""
+    block, weights, vectors = block_and_vectors(n_target, n_source, dtype)
+    rng = np.random.default_rng(n)
+    a, b, out = (rng.normal(size=(n, vectors.shape[1])).astype(dtype) for _ in range(3))
+    source, target, c = block.source, block.target, exact(block.factor)
+    pushed, pulled = out.copy(), out.copy()
+    block.push_rows(weights, a, pushed)
+    block.pull_rows(weights, b, pulled)
+    unit = np.finfo(dtype).eps if n > 8 else 1e-16
+    for found, wanted, size in (
+        (
+            pushed[:, target],
+            exact(out[:, target]) + c * (exact(a[:, source]) @ exact(weights).T),
+            np.abs(out[:, target]) + c * (np.abs(a[:, source]) @ np.abs(weights).T),
+        ),
+        (
+            pulled[:, source],
+            exact(out[:, source]) + (c * exact(b[:, target])) @ exact(weights),
+            np.abs(out[:, source]) + (c * np.abs(b[:, target])) @ np.abs(weights),
+        ),
+    ):
+        assert_close(found, wanted, size * (1 + unit / 1e-16 + np.finfo(dtype).eps / 1e-16), dtype)
+    untouched = np.ones(vectors.shape[1], bool)
+    untouched[target] = False
+    np.testing.assert_array_equal(pushed[:, untouched], out[:, untouched])
+    turned = np.roll(out, 1, axis=0)
+    block.push_rows(weights, np.roll(a, 1, axis=0), turned)
+    if n <= MOST_PUSHED:  # no row depends on those beside it
+        np.testing.assert_array_equal(np.roll(turned, -1, axis=0), pushed)
+
+
 @SHAPES
 @DTYPES
 def test_project_and_scatter_are_transposes_and_the_plain_passes(n_target, n_source, dtype):
@@ -131,19 +190,20 @@ def test_the_same_bits_at_any_number_of_threads(monkeypatch, activation):
     """Everything that passes over weights, cut into eight pieces, on one thread and on two."""
     monkeypatch.setattr(threads, "SMALLEST_BYTES", 1)
     monkeypatch.setattr(threads, "_available", lambda: 2)
-    x, v = np.random.default_rng(0).normal(size=5), np.random.default_rng(1).normal(size=5 * 33 + 33 * 29 + 29)
+    X, v = np.random.default_rng(0).normal(size=(6, 5)), np.random.default_rng(1).normal(size=5 * 33 + 33 * 29 + 29)
 
     def everything():
         net = am.mlp(5, [33, 29], activation, seed=4)
-        H = net.hessian(x)
-        return [net(x), net.gradient(x), H @ v, H.norm().value, H.top_pair()[1]]
+        H = net.hessian(X[0])
+        together = [net(X), net.tangent_kernel(X), net.hessian_norms(X).value]
+        return [net(X[0]), net.gradient(X[0]), H @ v, H.norm().value, *together, H.top_pair()[1]]
 
     with threads.limited(1):
         one = everything()
     for alone, together in zip(one, everything(), strict=True):
         np.testing.assert_array_equal(alone, together)
     monkeypatch.setattr(threads, "SMALLEST_BYTES", 2**40)
-    for uncut, cut in zip(everything()[:4], one, strict=False):
+    for uncut, cut in zip(everything()[:-1], one, strict=False):
         np.testing.assert_allclose(uncut, cut, rtol=1e-9, atol=1e-14)
 
 
@@ -155,7 +215,8 @@ x = np.random.default_rng(0).normal(size=(3, 20_000))
 for widths in ([8], [12, 9]):
     net = am.mlp(20_000, widths, seed=0)
     H = net.hessian(x[0])
-    found = [H.norm().value, *H.node_space.N(np.ones(H.node_space.size)), *net.layers[1].gram(x[0]).ravel()]
+    found = [H.norm().value, *net.layers[1].gram(x[0]).ravel()]
+    found += [one for y in x for one in net.hessian(y).node_space.N(np.ones(H.node_space.size))]
     found += [*net.tangent_kernel(x[:1]).ravel(), *net.tangent_kernel(x).ravel(), *net.hessian_norms(x).value]
     found += [*H.spectrum(n_probes=2, n_steps=5).values]
     print(np.array(found).tobytes().hex())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 import assembly as am
 import naive
 import strategies
-from assembly.calculus.lanczos import extreme_eigenpairs, quadrature
+from assembly.calculus.lanczos import extreme_eigenpairs, quadrature, relative_residuals
 
 
 def identity(v):
@@ -92,6 +92,13 @@ def test_residual_is_that_of_the_vector_returned():
             rest = np.linalg.norm(z.T @ m @ z @ vector - value * vector) / scale
             assert rest == pytest.approx(residual, rel=1e-6, abs=1e-12)
         assert found.converged == bool((found.residuals <= 1e-9).all())
+
+
+def test_what_rounding_may_hide_of_a_residual_is_counted():
+    """M sends the vector to where N is 0: the norm of that is what N holds by rounding, not 0."""
+    m, own = np.array([[1.0, 7.0], [7.0, 0.0]]), np.array([1.0, 2.0])
+    found = relative_residuals(lambda v: m @ v, diagonal([1.0, 0.0]), own, np.ones(1), np.array([[1.0, 0.0]]))
+    assert found == pytest.approx(np.sqrt(np.finfo(float).eps * 7.0 * 7.0 * 2.0), rel=1e-12)
 
 
 @pytest.mark.parametrize("max_steps", [1, 2, 3, 7])

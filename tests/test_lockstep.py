@@ -250,6 +250,28 @@ def test_vectors_are_normalised_and_obey_the_recurrence_of_three_terms():
         assert np.sqrt(np.einsum("in,in->i", rest, hessians.N(rest))).max() < 1e-11
 
 
+def test_what_rounding_may_hide_of_a_residual_is_counted(monkeypatch):
+    """Where N holds nothing of what is left, the norm of that is what N holds by rounding, not 0."""
+    net, x = am.mlp(5, [40, 30, 30], n_outputs=4, seed=0), np.random.default_rng(1).normal(size=5)
+    hessians, found = bases(net, x, 12)
+    values, turned, _ = found.ritz()
+    every, n_applications = np.arange(len(hessians)), [0]
+    _, residuals, coordinates = found.finish(every, values, turned)
+    gram = type(hessians).N
+
+    def blind(self, rows):
+        n_applications[0] += 1
+        return gram(self, rows) if n_applications[0] == 1 else np.zeros_like(rows)
+
+    monkeypatch.setattr(type(hessians), "N", blind)
+    _, hidden, _ = found.finish(every, values, turned)
+    applied = hessians.M(gram(hessians, coordinates)) / found.scale[:, None]
+    rest = applied - values[:, None] * coordinates
+    noise = np.sqrt(np.finfo(float).eps * np.einsum("kn,kn,kn->k", rest, hessians.diagonal(), rest))
+    np.testing.assert_allclose(hidden, noise / np.abs(values), rtol=1e-8)
+    assert (residuals > 10.0 * hidden).all()
+
+
 @pytest.mark.parametrize(("widths", "activation"), [([2, 2], "tanh"), ([4, 2], "relu"), ([8], "tanh")])
 def test_an_exhausted_space_ends_in_zeros(widths, activation):
     """Rounding beyond it would be made a vector, and the values nonsense."""

@@ -1,4 +1,4 @@
-"""Dense blocks: all sources feed all targets; single passes by compiled loops, many at once by BLAS."""
+"""Dense blocks: all sources feed all targets; one or few node vectors pass by compiled loops, many by BLAS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import numpy as np
 from assembly import threads
 from assembly.blocks import products
 from assembly.blocks.block import GramPart, NodeBlock, Vector
-from assembly.kernels import dense
+from assembly.kernels import dense, dense_rows
+
+MOST_PUSHED, MOST_PULLED = 32, 8  # node vectors at once, for which compiled loops are faster than BLAS
 
 
 class DenseBlock(NodeBlock):
@@ -144,16 +146,33 @@ class DenseBlock(NodeBlock):
         return products.product(self.factor * columns.T, weights).T
 
     def push_rows(self, weights: Vector, a: Vector, out: Vector) -> None:
-        """See `Block.push_rows`; one matrix product."""
+        """See `Block.push_rows`; one pass over the weights, or one matrix product."""
         if len(a) < 2:
             super().push_rows(weights, a, out)
+        elif len(a) <= MOST_PUSHED:
+            near = _in_fours(a[:, self.source])
+            sums = np.empty((len(near), self.n_target))
+            pieces = self._pieces(weights)
+            threads.run(lambda rows: dense_rows.push(weights, near, sums, rows.start, rows.stop), pieces)
+            out[:, self.target] += self.factor * sums[: len(a)]
         else:
             products.product(a[:, self.source], weights.T, self.factor, out[:, self.target])
 
     def pull_rows(self, weights: Vector, b: Vector, out: Vector) -> None:
-        """See `Block.pull_rows`; one matrix product."""
+        """See `Block.pull_rows`; one pass over the weights, or one matrix product."""
         if len(b) < 2:
             super().pull_rows(weights, b, out)
+        elif len(b) <= MOST_PULLED:
+            near = _in_fours(self.factor * b[:, self.target].astype(np.float64))
+            pieces = self._pieces(weights)
+            sums = np.zeros((len(pieces), len(near), self.shape[1]))
+
+            def pull(piece: tuple[slice, Vector]) -> None:
+                rows, part = piece
+                dense_rows.pull(weights, near, part, rows.start, rows.stop)
+
+            threads.run(pull, list(zip(pieces, sums, strict=True)))
+            out[:, self.source] += (sums[0] if len(sums) == 1 else sums.sum(axis=0))[: len(b)]
         else:
             products.product(self.factor * b[:, self.target], weights, out=out[:, self.source])
 
@@ -179,6 +198,13 @@ class DenseBlock(NodeBlock):
         below = a[:, self.source]
         adjoints *= products.inner_products(below, below if c is a else c[:, self.source])
         return adjoints
+
+
+def _in_fours(rows: Vector) -> Vector:
+    """Return rows in float64, contiguous, with rows of zeros after them up to a multiple of four."""
+    near = np.zeros((-(-len(rows) // 4) * 4, rows.shape[1]))
+    near[: len(rows)] = rows
+    return near
 
 
 def _inner(left: Vector, right: Vector) -> Vector:

@@ -34,7 +34,7 @@ from assembly.seeds import generator
 
 N_STEPS = 120  # in lockstep; what needs more goes on alone
 GROUP_SIZE = 32  # taken together: a matrix product of so many rows is near its best, and vectors stay in cache,
-GROUP_BYTES = 2**28  # fewer where their vectors would take more memory
+GROUP_BYTES = 2**30  # fewer where their vectors might take more memory
 WORKING_VECTORS = 12  # of each, beside its basis
 
 
@@ -233,9 +233,15 @@ def _n_neurons(program: Program) -> int:
 
 
 def _groups(program: Program, n: int, n_vectors: int) -> list[slice]:
-    """Divide n operators into groups whose vectors, so many each, stay within `GROUP_BYTES` if they can."""
+    """Divide n operators into groups whose vectors, so many each, stay within `GROUP_BYTES` if they can.
+
+    Several groups are as many as threads can share evenly.
+    """
     n_bytes = n_vectors * program.n_coordinates * program.dtype.itemsize
     size = max(1, min(n, GROUP_SIZE, GROUP_BYTES // n_bytes))
-    check_fits(f"{size:,} Hessian norms at once", size * n_bytes, "use smaller widths or dtype float32")
     n_groups = -(-n // size)
+    evenly = min(1 << (n_groups - 1).bit_length(), threads.N_PIECES)
+    n_groups = min(n, -(-n_groups // evenly) * evenly)
+    at_once = min(n, -(-n // n_groups) * threads.n_threads())
+    check_fits(f"{at_once:,} Hessian norms at once", at_once * n_bytes, "use fewer, smaller widths or dtype float32")
     return [slice(i * n // n_groups, (i + 1) * n // n_groups) for i in range(n_groups)]

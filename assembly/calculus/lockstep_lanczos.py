@@ -57,7 +57,7 @@ class _Iterations:
         self.eps = float(np.finfo(start.dtype).eps)
         self.noise = hessians.diagonal()
         self.noise *= self.eps
-        vectors = np.broadcast_to(start, (len(hessians), len(start)))
+        vectors = np.tile(start, (len(hessians), 1))
         image = hessians.N(vectors)
         norm = _roots(_products(vectors, image))
         self.newest, self.image = _divided(vectors, norm), _divided(image, norm)
@@ -212,7 +212,6 @@ def _times(rows: Rows, factors: NDArray[np.float64]) -> Rows:
 
 
 def _divided(rows: Rows, norms: NDArray[np.float64]) -> Rows:
-    """Return rows divided by their norms; zeros where the norm is 0."""
-    divisors = norms.astype(rows.dtype)[:, None]
-    quotient: Rows = np.divide(rows, divisors, out=np.zeros(rows.shape, rows.dtype), where=divisors != 0.0)
-    return quotient
+    """Return rows divided by their norms, in their place; zeros where the norm is 0."""
+    rows /= np.where(norms > 0.0, norms, np.inf).astype(rows.dtype)[:, None]
+    return rows
