@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from assembly.architectures.drawing import undrawn
 from assembly.blocks.block import Block, NodeBlock
 from assembly.blocks.dense import DenseBlock
-from assembly.calculus import one_hidden_layer
+from assembly.calculus import lockstep, one_hidden_layer
 from assembly.calculus.hessian import BASIS_BYTES, BASIS_SIZE
 from assembly.calculus.lanczos import WORKING_VECTORS
-from assembly.calculus.lockstep import GROUP_SIZE
 from assembly.calculus.turning import turning
 from assembly.checks import check_count, check_number
 from assembly.errors import ArgumentError
@@ -36,7 +35,8 @@ from assembly.threads import n_threads
 
 SAMPLE_BYTES = 2**26  # of weights tried at most: more than the caches hold
 SAMPLE_SIDE = 1024  # of matrices whose product is tried, at most
-FEW = 8  # rows or columns tried where each is a pass of its own
+FEW = 8  # rows or columns tried where each is a pass of its own,
+MANY = 128  # where they go together
 MOST_NEURONS = 4096  # whose activation is tried
 N_TRIALS = 3
 SECONDS_PER_STEP = 1e-4  # of an eigenvalue iteration, for what is done once whatever the size,
@@ -136,14 +136,15 @@ class Forecast:
         """
         tol, n = check_number("tol", tol, above=0.0, below=1.0), check_count("n", n)
         if one_hidden_layer.applies_to(self._program, self._bends):
-            return self._cost(self._evaluation(n) + n * SECONDS_PER_STEP, self._nodes(n))
+            return self._cost(self._evaluation(n, bends=True) + n * SECONDS_PER_STEP, self._nodes(n))
         size, steps = self._program.n_coordinates, typical_steps(tol, self._graph.width)
         affordable = BASIS_BYTES // (size * self._program.dtype.itemsize) - WORKING_VECTORS
         kept = min(steps, BASIS_SIZE, max(affordable, 20))
-        together = min(n, GROUP_SIZE)
+        parts = lockstep.groups(self._program, n, lockstep.N_STEPS + lockstep.WORKING_VECTORS)
+        together = max(part.stop - part.start for part in parts)
         step = n / together * self._step(together) + n * kept * self._trials.product(size)
-        n_vectors = min(n, n_threads() * GROUP_SIZE) * int(kept + WORKING_VECTORS)
-        return self._cost(self._evaluation(n) + steps * step, self._nodes(n) + n_vectors * size)
+        n_vectors = min(n, n_threads() * together) * int(kept + WORKING_VECTORS)
+        return self._cost(self._evaluation(n, bends=True) + steps * step, self._nodes(n) + n_vectors * size)
 
     def tangent_kernel(self, n: int) -> Cost:
         """Return what ``net.tangent_kernel(X)`` at n inputs will take.
@@ -200,11 +201,11 @@ class Forecast:
         """Which nodes bend what they read, as far as one can tell without inputs."""
         return np.isin(self._program.codes, (activation.IDENTITY, activation.RELU), invert=True)
 
-    def _evaluation(self, n: int) -> float:
-        """Seconds of all values and adjoints at n inputs."""
+    def _evaluation(self, n: int, *, bends: bool = False) -> float:
+        """Seconds of all values and adjoints at n inputs, and of second derivatives."""
         trials, everything = self._trials, range(len(self._program.blocks))
         passes = sum(trials.push(i, n) for i in everything) + sum(trials.pull(i, n) for i in self._above)
-        return passes + n * trials.activation + SECONDS_PER_CALL * len(everything)
+        return passes + n * (1.0 + bends) * trials.activation + SECONDS_PER_CALL * len(everything)
 
     def _step(self, n: int) -> float:
         """Seconds of M and N for n node vectors together."""
@@ -271,7 +272,7 @@ class _Trials:
         return self._rows(position, n, "pull", lambda block, *passed: block.pull_rows(*passed))
 
     def _rows(self, position: int, n: int, name: str, run: Callable[..., None]) -> float:
-        tried = min(n, GROUP_SIZE if isinstance(self.program.blocks[position], DenseBlock) else FEW)
+        tried = min(n, MANY if isinstance(self.program.blocks[position], DenseBlock) else FEW)
         a, out = (np.ones((tried, self.program.n_nodes), self.program.dtype) for _ in range(2))
         found = self._seconds(f"{name} {tried}", position, lambda block, weights: run(block, weights, a, out))
         return n / tried * found
@@ -331,8 +332,8 @@ class _Trials:
                 self._known["kernel", position, n_rows] = _best(lambda: block.kernel(rows, rows, rows, rows))
             return self._known["kernel", position, n_rows]
 
-        tried = GROUP_SIZE // 2
-        return seconds(n) if n <= 2 * tried else extrapolated(seconds(tried), seconds(2 * tried), n / (2 * tried))
+        half = MANY // 2
+        return seconds(n) if n <= MANY else extrapolated(seconds(half), seconds(MANY), n / MANY)
 
     def product(self, size: int) -> float:
         """One vector of the basis of an iteration: read twice, as part of a matrix."""
@@ -345,12 +346,12 @@ class _Trials:
 
     @cached_property
     def activation(self) -> float:
-        """Values and derivatives of all neurons at one input."""
+        """Values and derivatives of all neurons at one input; second ones take as long."""
         n = self.program.n_nodes
         first = max(0, n - MOST_NEURONS)
         pre, post, slope = (np.ones((1, n), self.program.dtype) for _ in range(3))
         seconds = _best(lambda: activation.activate(self.program.codes, pre, post, slope, first, n))
-        return 2.0 * seconds * n / max(n - first, 1)  # once more for second derivatives
+        return seconds * n / max(n - first, 1)
 
 
 def forecast(network: Assembly | Callable[..., Assembly], *arguments: Any, **options: Any) -> Forecast:

@@ -192,11 +192,14 @@ def test_neurons_are_taken_in_groups_within_the_memory(monkeypatch):
     program = am.mlp(4, [30, 20], n_outputs=25, seed=1)._body.program
     each = 72 * program.n_coordinates * 8
     monkeypatch.setattr(lockstep, "GROUP_BYTES", 7 * each)
-    groups = lockstep._groups(program, 25, 72)
+    groups = lockstep.groups(program, 25, 72)
     assert np.concatenate([np.arange(25)[part] for part in groups]).tolist() == list(range(25))
     assert max(part.stop - part.start for part in groups) == 7
+    sizes = [part.stop - part.start for part in lockstep.groups(program, 21, 72)]
+    assert sizes == [5, 5, 5, 6]  # three would leave one of two threads alone with the last
+    assert len(lockstep.groups(program, 57, 72)) == 16
     monkeypatch.setattr(lockstep, "GROUP_BYTES", 1)
-    assert len(lockstep._groups(program, 25, 72)) == 25
+    assert len(lockstep.groups(program, 25, 72)) == 25
 
 
 def test_the_order_of_the_neurons_of_a_layer_with_several_groups():

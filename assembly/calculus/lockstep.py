@@ -163,8 +163,8 @@ def gradient_norms(evaluation: Evaluation) -> NDArray[np.float64]:
     Exact, of shape (n_neurons,). Cost: a backward pass for every neuron, as matrix products; memory as `neuron_norms`.
     """
     evaluation.warn_at_kinks()
-    groups = _groups(evaluation.program, _n_neurons(evaluation.program), WORKING_VECTORS)
-    return np.concatenate([NeuronHessians(evaluation, part).gradient_norms() for part in groups]).astype(np.float64)
+    parts = _groups_that_fit(evaluation.program, _n_neurons(evaluation.program), WORKING_VECTORS)
+    return np.concatenate([NeuronHessians(evaluation, part).gradient_norms() for part in parts]).astype(np.float64)
 
 
 def _is_linear(program: Program) -> bool:
@@ -173,7 +173,7 @@ def _is_linear(program: Program) -> bool:
 
 def _closed_form(evaluation: Evaluation) -> NDArray[np.float64]:
     found = []
-    for part in _groups(evaluation.program, _n_neurons(evaluation.program), WORKING_VECTORS):
+    for part in _groups_that_fit(evaluation.program, _n_neurons(evaluation.program), WORKING_VECTORS):
         space = NeuronHessians(evaluation, part)
         n_nodes = space.n_nodes
         alpha, beta = (norm.astype(np.float64) for norm in space.squared_norms())
@@ -193,7 +193,7 @@ def _in_lockstep(
 ) -> TopPairs:
     """Return the top pairs of n operators: in groups, and where that does not reach the tolerance one by one."""
     n_together = min(N_STEPS, steps.most)
-    groups = _groups(program, n, n_together + WORKING_VECTORS)
+    parts = _groups_that_fit(program, n, n_together + WORKING_VECTORS)
     with counted("Hessian norms", n, "of them") as advance:
 
         def solve(part: slice) -> TopPairs:
@@ -208,12 +208,12 @@ def _in_lockstep(
                 with_coordinates=with_coordinates,
             )
 
-        parts = threads.run(solve, groups)
+        found_of = threads.run(solve, parts)
     found = TopPairs(
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.residuals for part in parts]),
-        np.concatenate([part.n_steps for part in parts]),
-        np.concatenate([part.coordinates for part in parts]) if with_coordinates else None,
+        np.concatenate([part.values for part in found_of]),
+        np.concatenate([part.residuals for part in found_of]),
+        np.concatenate([part.n_steps for part in found_of]),
+        np.concatenate([part.coordinates for part in found_of]) if with_coordinates else None,
     )
     for i in np.flatnonzero((found.residuals > steps.tol) & (found.n_steps <= steps.most)):
         single, coordinates = alone(int(i))
@@ -232,16 +232,25 @@ def _n_neurons(program: Program) -> int:
     return len(program.outputs)
 
 
-def _groups(program: Program, n: int, n_vectors: int) -> list[slice]:
+def groups(program: Program, n: int, n_vectors: int) -> list[slice]:
     """Divide n operators into groups whose vectors, so many each, stay within `GROUP_BYTES` if they can.
 
     Several groups are as many as threads can share evenly.
     """
-    n_bytes = n_vectors * program.n_coordinates * program.dtype.itemsize
-    size = max(1, min(n, GROUP_SIZE, GROUP_BYTES // n_bytes))
+    size = max(1, min(n, GROUP_SIZE, GROUP_BYTES // (n_vectors * _vector_bytes(program))))
     n_groups = -(-n // size)
     evenly = min(1 << (n_groups - 1).bit_length(), threads.N_PIECES)
     n_groups = min(n, -(-n_groups // evenly) * evenly)
-    at_once = min(n, -(-n // n_groups) * threads.n_threads())
-    check_fits(f"{at_once:,} Hessian norms at once", at_once * n_bytes, "use fewer, smaller widths or dtype float32")
     return [slice(i * n // n_groups, (i + 1) * n // n_groups) for i in range(n_groups)]
+
+
+def _groups_that_fit(program: Program, n: int, n_vectors: int) -> list[slice]:
+    found = groups(program, n, n_vectors)
+    at_once = min(n, max(part.stop - part.start for part in found) * threads.n_threads())
+    n_bytes = at_once * n_vectors * _vector_bytes(program)
+    check_fits(f"{at_once:,} Hessian norms at once", n_bytes, "use fewer, smaller widths or dtype float32")
+    return found
+
+
+def _vector_bytes(program: Program) -> int:
+    return program.n_coordinates * program.dtype.itemsize
