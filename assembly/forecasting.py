@@ -34,7 +34,7 @@ from assembly.progress import duration
 from assembly.threads import n_threads
 
 SAMPLE_BYTES = 2**26  # of weights tried at most: more than the caches hold
-SAMPLE_SIDE = 1024  # of matrices whose product is tried, at most
+SAMPLE_SIDE = 2048  # of matrices whose product is tried, at most
 FEW = 8  # rows or columns tried where each is a pass of its own,
 MANY = 128  # where they go together
 MOST_NEURONS = 4096  # whose activation is tried
