@@ -38,13 +38,12 @@ Case = tuple[str, dict[str, Any]]
 
 def cases(*, quick: bool) -> list[Case]:
     """Return builders with their arguments."""
-    widths = [512] if quick else [512, 1024, 2048, 4096, 8192]
+    widths = [512] if quick else [1024, 2048, 4096]
     found: list[Case] = [
         ("mlp", {"n_inputs": 64, "widths": [width] * depth, "dtype": dtype})
-        for depth in (1, 2, 3)
+        for depth in (2, 3)
         for width in widths
         for dtype in ("float64", "float32")
-        if width**2 * (depth - 1) <= 2**27
     ]
     size = 4 if quick else 1
     return [
@@ -103,12 +102,14 @@ def measure(case: Case, n_repeats: int, clock: Callable[[], float]) -> list[dict
     net = builder(**options)
     rows.insert(0, {"job": "built", "measured": clock() - start})
     X = rng.standard_normal((N_INPUTS, net.n_inputs))
+    moved = 0.0
     for row, (_, run) in zip(rows[1:], jobs(n_layers, largest).values(), strict=True):
         _forget_peak()
         seconds = []
         for _ in range(n_repeats):
             start = clock()
-            steps = getattr(run(net, X + 1e-9 * len(seconds)), "n_steps", None)  # nothing is taken from the time before
+            moved += 1e-9  # nothing is taken from the time before
+            steps = getattr(run(net, X + moved), "n_steps", None)
             seconds.append(clock() - start)
         row |= {"measured": statistics.median(seconds), "measured_bytes": _peak() - before, "steps": steps}
     return rows

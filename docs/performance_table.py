@@ -3,6 +3,7 @@
     python benchmarks/performance.py
     python benchmarks/performance.py size edges
     python benchmarks/forecasts.py --out docs/background/forecasts.json
+    python benchmarks/profiles.py --out docs/background/profiles.json
     assembly study precision
     cp assembly-results/performance/performance.json docs/background/performance.json
     cp assembly-results/precision/exponents.csv docs/background/precision.csv
@@ -22,7 +23,7 @@ from typing import Any
 import marks
 
 from assembly.diagnostics.verdict import signed
-from assembly.study.contents import interval_text
+from assembly.study.contents import interval_text, markdown_cell
 from assembly.study.quantities import describe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -30,21 +31,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from speed import asks, record, tables
 
 PAGE = Path(__file__).parent / "background" / "performance.md"
-NUMBERS, PRECISION, FORECASTS = (
-    PAGE.with_suffix(".json"),
-    PAGE.with_name("precision.csv"),
-    PAGE.with_name("forecasts.json"),
-)
-
+NUMBERS, PRECISION = PAGE.with_suffix(".json"), PAGE.with_name("precision.csv")
+FORECASTS, PROFILES = PAGE.with_name("forecasts.json"), PAGE.with_name("profiles.json")
 WORTH_A_FORECAST = 0.05  # seconds
 
 
 def page(text: str, records: dict[str, Any]) -> str:
     """Return the page with asks and tables in place of what stands there."""
-    contents = {"asks": asks.table(records), "tables": tables.tables(records)}
-    contents |= {
+    contents = {
+        "asks": asks.table(records),
+        "tables": tables.tables(records),
         "precision": precision(marks.rows_of(PRECISION)),
-        "forecasts": forecasts(json.loads(FORECASTS.read_text())),
+        "forecasts": forecasts(json.loads(FORECASTS.read_text("utf-8"))),
+        "profiles": profiles(json.loads(PROFILES.read_text("utf-8"))),
     }
     return marks.filled(text, contents)
 
@@ -60,7 +59,7 @@ def precision(rows: list[dict[str, str]]) -> str:
         interval = interval_text(float(found["double"]["lower"]), float(found["double"]["upper"]), 3)
         lines.append(
             (
-                describe(quantity).text,
+                markdown_cell(describe(quantity).text),
                 f"{signed(double, 3)} {interval}",
                 signed(single, 3),
                 f"{abs(single - double):.0e}",
@@ -82,6 +81,15 @@ def forecasts(rows: list[dict[str, Any]]) -> str:
         lines.append((name, str(len(of_job)), *(f"{found[0]:.2f} to {found[-1]:.2f}" for found in (time, memory))))
     headings = ("network and job", "cases", "forecast time / measured", "forecast memory / measured")
     return marks.table(headings, ("---", "--:", "--:", "--:"), lines)
+
+
+def profiles(rows: list[dict[str, Any]]) -> str:
+    """Return one line for every job: the functions that take most of it."""
+    lines = []
+    for row in rows:
+        shares = (f"{one['share']:.0%} `{one['function'].removeprefix('assembly/')}`" for one in row["functions"])
+        lines.append((row["job"], ", ".join(shares)))
+    return marks.table(("job", "where one thread spends its time"), ("---", "---"), lines)
 
 
 if __name__ == "__main__":

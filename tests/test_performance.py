@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import sys
@@ -11,19 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from table_pages import script
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "background" / "performance.md"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from speed import arithmetic, asks, jobs, networks, process, record, rounds, tables, three_term, truth  # noqa: E402
+from speed import arithmetic, asks, jobs, networks, process, record, rounds, tables, three_term, truth, worker  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def generator():
-    specification = importlib.util.spec_from_file_location("performance_table", ROOT / "docs" / "performance_table.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return script("performance")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -41,6 +39,27 @@ def test_another_number_makes_another_page(generator):
     assert first != text
     one["norm/2x1024/float64"]["sides"]["jax-lanczos"]["seconds"] = 9.0
     assert generator.page(text, one) != first
+
+
+@pytest.mark.parametrize("source", ["PRECISION", "FORECASTS", "PROFILES"])
+def test_so_does_another_number_beside_them(generator, source, tmp_path, monkeypatch):
+    text = PAGE.read_text("utf-8")
+    numbers = getattr(generator, source)
+    changed = tmp_path / numbers.name
+    first = "single,mlp,hessian_norm,-0.4" if source == "PRECISION" else None
+    content = numbers.read_text("utf-8")
+    if first:
+        assert first in content
+        changed.write_text(content.replace(first, "single,mlp,hessian_norm,-0.3"), "utf-8")
+    else:
+        rows = json.loads(content)
+        for row in rows:
+            row.update({"forecast": 9.0} if source == "FORECASTS" and "forecast" in row else {})
+            for one in row.get("functions", []):
+                one["share"] /= 2.0
+        changed.write_text(json.dumps(rows), "utf-8")
+    monkeypatch.setattr(generator, source, changed)
+    assert generator.page(text, record.read(generator.NUMBERS)) != text
 
 
 def test_a_page_without_marks_is_refused(generator):
@@ -224,6 +243,33 @@ def test_an_ask_is_not_met_by_a_wrong_answer_or_by_peers_that_are_missing():
     assert only(alone)[1]  # 60 s at least, which is 600 times as long
     alone["sides"]["ours-norm"]["seconds"] = 10.0
     assert not only(alone)[1]
+
+
+def test_two_sides_of_ours_are_judged_by_their_times():
+    judge = asks.less("ours-norm", "ours-pair", 2.0)
+    assert judge(made_up()) == ("2.0 times (ours 100 ms; ours, to 200 ms)", True)
+    slower = made_up()
+    slower["sides"]["ours-norm"]["seconds"] = 0.11
+    assert not judge(slower)[1]
+    slower["sides"]["ours-pair"] = {"status": "none", "label": "ours, to", "reason": "not finished in 60 s"}
+    assert judge(slower) == ("ours, to: not finished in 60 s", False)
+
+
+def test_a_short_run_is_repeated_and_its_time_is_the_mean(monkeypatch):
+    """A clock that stands still but while a run is on: 30 ms each, so four of them."""
+    now, runs = [0.0], []
+
+    def run():
+        now[0] += 0.03
+        runs.append(now[0])
+        return {"value": len(runs), "after": lambda: {"error": 0.5}}
+
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    found, value = worker.timed(run)
+    assert len(runs) == value == 4
+    assert found == {"seconds": pytest.approx(0.03), "error": 0.5}
+    found, _ = worker.timed(lambda: {"value": 1, "seconds": 0.001})  # a side that has its own clock runs once
+    assert found == {"seconds": 0.001}
 
 
 def test_a_wrong_answer_of_ours_or_none_ends_the_command_with_an_error():
