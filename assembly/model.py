@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -336,13 +337,16 @@ class Assembly:
         Notes
         -----
         Cost: for dense layers a matrix product per layer and one more per output, and for every pair of outputs two of
-        node vectors per layer, by half where Z is X. No Jacobian is stored; memory 3 n n_nodes numbers, and 2 more per
-        output.
+        node vectors per layer, by half where Z is X, exactly symmetric then. No Jacobian is stored; memory 3 n n_nodes
+        numbers, and 2 more per output.
         """
         left = self._body.at(self._body.samples("X", X))
         right = left if Z is None else self.evaluate(Z, "Z")
         outputs = range(self.n_outputs)
-        kernel = np.array([[tangent_kernel(left, right, k, j) for j in outputs] for k in outputs])
+        kernel = np.empty((self.n_outputs, self.n_outputs, len(left.post), len(right.post)), self.dtype)
+        for k, j in itertools.product(outputs, outputs):
+            is_known = right is left and j < k
+            kernel[k, j] = kernel[j, k].T if is_known else tangent_kernel(left, right, k, j)
         return kernel[0, 0] if self.n_outputs == 1 else np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))
 
     def curvature_in_ball(

@@ -21,6 +21,7 @@ from assembly.seeds import generator
 READOUTS = ("gaussian", "sign")
 CHUNK = 2**22  # numbers of one generator
 DRAWN = np.dtype(np.float64)
+AT_ONCE = 2**16  # of them drawn before they are rounded
 
 _undrawn: ContextVar[bool] = ContextVar("undrawn", default=False)
 
@@ -52,7 +53,8 @@ def draw(
 ) -> None:
     """Fill `out` with N(0, deviation^2), or for the law "sign" with plus and minus `deviation`.
 
-    Gaussian numbers in float64 are drawn in their place; others take 8 bytes each for one chunk per thread, signs 16.
+    Gaussian numbers are drawn in their place, or in float64 a few at once; signs take 16 bytes each for one chunk per
+    thread.
     """
     purpose = ("weights", DRAWN.name, *sizes, what)
 
@@ -67,9 +69,10 @@ def _fill(out: NDArray[Any], deviation: float, law: str, rng: np.random.Generato
     if law == "sign":
         out[:] = deviation * (2.0 * rng.integers(2, size=out.shape) - 1.0)
         return
-    drawn = out if out.dtype == DRAWN else np.empty(len(out), DRAWN)
-    rng.standard_normal(out=drawn)
-    if deviation != 1.0:
-        drawn *= deviation
-    if drawn is not out:
-        out[:] = drawn
+    if out.dtype == DRAWN:
+        rng.standard_normal(out=out)
+        out *= deviation
+        return
+    for start in range(0, len(out), AT_ONCE):
+        part = out[start : start + AT_ONCE]
+        part[:] = deviation * rng.standard_normal(len(part))

@@ -21,8 +21,10 @@ from assembly.errors import NonFiniteError
 def tangent_kernel(left: Evaluation, right: Evaluation, output_left: int, output_right: int) -> NDArray[Any]:
     """Return K between the samples of two evaluations for one pair of outputs, shape (n_left, n_right).
 
-    Cost: for a dense block two matrix products of node vectors, by half the multiplications where both evaluations and
-    both outputs are the same, exactly symmetric then; for a sparse one a pass over its edges per pair; weights outside
+    Exactly symmetric where both evaluations and both outputs are the same.
+
+    Cost: for a dense block two matrix products of node vectors, by half the multiplications where it is symmetric; for
+    a sparse one a pass over its edges per pair; weights outside
     node space take a gradient per sample, of their length.
     """
     program = left.program
@@ -35,6 +37,8 @@ def tangent_kernel(left: Evaluation, right: Evaluation, output_left: int, output
                 kernel += block.kernel(left.post, right.post, b_left, b_right)
         if program.coordinates:
             kernel += _outside(left, b_left) @ _outside(right, b_right).T
+        if left is right and output_left == output_right:
+            kernel = 0.5 * (kernel + kernel.T)  # some blocks sum the two halves in orders of their own
     if not np.isfinite(kernel).all():
         raise NonFiniteError(f"The tangent kernel overflows {program.dtype}: scale the inputs or the weights down.")
     return kernel

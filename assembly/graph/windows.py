@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,15 +73,39 @@ class Windows:
 
         Zero in the padding. Cost: one copy of n_taps images.
         """
-        images = a.reshape(self.channels, self.n_pixels, *a.shape[1:])
-        framed = np.concatenate([images, np.zeros_like(images[:, :1])], axis=1)  # OUTSIDE reads the last pixel, a zero
-        return framed[:, self.pixels.T].reshape(self.channels * self.n_taps, self.n_windows, *a.shape[1:])
+        further = a.shape[1:]
+        framed = np.zeros((self.channels, *self._framed_shape, *further), a.dtype)
+        framed[self._inside] = a.reshape(self.channels, *self.shape, *further)
+        seen = np.empty((self.channels, self.n_taps, *self.output_shape, *further), a.dtype)
+        for tap, places in enumerate(self._places):
+            seen[:, tap] = framed[places]
+        return seen.reshape(self.channels * self.n_taps, self.n_windows, *further)
 
     def add_patches(self, patches: NDArray[Any], out: NDArray[Any]) -> None:
         """Add to images (channels * n_pixels, ...) what the windows hold: the transpose of `patches`."""
         further = out.shape[1:]
-        images = out.reshape(self.channels, self.n_pixels, *further)
-        seen = patches.reshape(self.channels, self.n_taps, self.n_windows, *further)
-        for tap in range(self.n_taps):
-            inside = np.flatnonzero(self.pixels[:, tap] != OUTSIDE)
-            images[:, self.pixels[inside, tap]] += seen[:, tap, inside]  # one tap meets a pixel at most once
+        framed = np.zeros((self.channels, *self._framed_shape, *further), patches.dtype)
+        seen = patches.reshape(self.channels, self.n_taps, *self.output_shape, *further)
+        for tap, places in enumerate(self._places):
+            framed[places] += seen[:, tap]
+        images = out.reshape(self.channels, *self.shape, *further)
+        images += framed[self._inside]
+
+    @property
+    def _framed_shape(self) -> tuple[int, ...]:
+        """Shape of an image with its padding."""
+        return tuple(n + 2 * p for n, p in zip(self.shape, self.padding, strict=True))
+
+    @property
+    def _inside(self) -> tuple[slice, ...]:
+        """Where the image lies in its padding, in all channels."""
+        return (slice(None), *(slice(p, p + n) for n, p in zip(self.shape, self.padding, strict=True)))
+
+    @cached_property
+    def _places(self) -> list[tuple[slice, ...]]:
+        """Where all windows see a framed image at every tap, in all channels."""
+        axes = [
+            [slice(first, first + s * (n - 1) + 1, s) for first in range(k)]
+            for k, s, n in zip(self.kernel, self.stride, self.output_shape, strict=True)
+        ]
+        return [(slice(None), *places) for places in itertools.product(*axes)]
