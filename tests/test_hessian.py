@@ -448,6 +448,15 @@ def test_two_infinities_do_not_hide_each_other():
         H @ v
 
 
+def test_a_product_that_overflows_between_the_nodes_is_refused():
+    """Sums at the nodes of at most 1e38, which large weights above them then multiply."""
+    net = am.mlp(2, [3, 3], "softplus", dtype="float32").with_parameters(np.full(18, 100.0, np.float32))
+    v = np.zeros(18, np.float32)
+    v[0] = 1e38
+    with pytest.raises(NonFiniteError, match="overflows float32: scale v down"):
+        net.hessian([0.01, 0.01]) @ v
+
+
 def test_a_product_that_overflows_is_refused():
     H = am.mlp(2, [3], dtype="float32").hessian([10.0, 10.0])
     v = np.full(H.shape[0], 3e38, np.float32)

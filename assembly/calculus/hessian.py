@@ -51,10 +51,12 @@ class Hessian(LinearOperator):
         space = self.node_space
         with np.errstate(over="ignore", invalid="ignore"):  # found below
             at_nodes = space.Z(direction)
-        if not np.isfinite(at_nodes).all():  # every entry of v is in a sum: one that is not finite shows
-            check_finite("v", direction)
+            if not np.isfinite(at_nodes).all():  # every entry of v is in a sum: one that is not finite shows
+                check_finite("v", direction)
+            tangents = space.M(at_nodes)
+        if not np.isfinite(tangents).all():
             raise NonFiniteError(f"The product of the Hessian with v overflows {self.dtype}: scale v down.")
-        return space.Z_transposed(space.M(at_nodes))
+        return space.Z_transposed(tangents)
 
     def _adjoint(self) -> Hessian:
         return self
