@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from assembly.diagnostics.diagnosis import Diagnosis
     from assembly.diagnostics.surface import LinearitySurface
     from assembly.diagnostics.sweep import linearity_surface
+    from assembly.dynamics.closed_form import kernel_regression
+    from assembly.dynamics.history import History, load_history
+    from assembly.dynamics.train import train
     from assembly.estimate import Estimate
     from assembly.forecasting import Forecast, forecast
     from assembly.graph.neurons import Edge
@@ -39,6 +42,7 @@ _HOME = {
     "Edge": "graph.neurons",
     "Estimate": "estimate",
     "Forecast": "forecasting",
+    "History": "dynamics.history",
     "Layer": "neuron",
     "LinearitySurface": "diagnostics.surface",
     "LinearizedModel": "linearized",
@@ -60,8 +64,10 @@ _HOME = {
     "from_networkx": "architectures.neurons",
     "from_neurons": "architectures.neurons",
     "from_torch": "torch_modules",
+    "kernel_regression": "dynamics.closed_form",
     "linearity_surface": "diagnostics.sweep",
     "load": "interchange",
+    "load_history": "dynamics.history",
     "mean_field": "architectures.counterexamples",
     "mlp": "architectures.layered",
     "power_law": "architectures.counterexamples",
@@ -70,6 +76,7 @@ _HOME = {
     "save": "interchange",
     "submodel": "architectures.own",
     "tied": "architectures.counterexamples",
+    "train": "dynamics.train",
     "uneven_dag": "architectures.dag",
 }
 
@@ -79,6 +86,7 @@ __all__ = [
     "Edge",
     "Estimate",
     "Forecast",
+    "History",
     "Layer",
     "LinearitySurface",
     "LinearizedModel",
@@ -97,8 +105,10 @@ __all__ = [
     "from_networkx",
     "from_neurons",
     "from_torch",
+    "kernel_regression",
     "linearity_surface",
     "load",
+    "load_history",
     "mean_field",
     "mlp",
     "power_law",
@@ -107,6 +117,7 @@ __all__ = [
     "save",
     "submodel",
     "tied",
+    "train",
     "uneven_dag",
 ]
 

@@ -45,6 +45,22 @@ class SaturationError(AssemblyError, ArithmeticError):
     """An output is saturated so far that the squares of its derivatives underflow."""
 
 
+class DivergenceError(AssemblyError, ArithmeticError):
+    """Training diverged; `history` holds what was recorded until then."""
+
+    def __init__(self, message: str, history: object) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM during training; `history` holds what was recorded until then."""
+
+    def __init__(self, message: str, history: object) -> None:
+        super().__init__(message)
+        self.history = history
+
+
 class KinkWarning(UserWarning):
     """A ReLU neuron sits exactly at its kink, where the derivatives used are one-sided conventions."""
 

@@ -4,7 +4,8 @@
 * `pull` adds the backward sum `sum_v c_v w_uv b_v` to the sources,
 * `turn` does both, with the activations of the targets in between, in one pass over the weights,
 * `project` pushes and pulls with a direction in place of the weights: this block's part of `Z`,
-* `scatter` makes weights from nodes, `c_v (s_v a_u + t_u b_v)`, summed over the edges that share one,
+* `scatter` makes weights from nodes, `c_v (s_v a_u + t_u b_v)`, summed over the edges that share one; `scatter_rows`
+  makes `c_v b_v a_u` of the samples of a batch, summed over them too,
 * `gram` applies `Z Z^T` without touching a weight,
 * `multiply` and `multiply_transposed` are push and pull of many node vectors at once, the columns of a matrix,
 * `push_rows` and `pull_rows` the same of the samples of a batch, and `congruence` is `W G W^T`.
@@ -129,6 +130,14 @@ class Block(ABC):
     @abstractmethod
     def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
         """Fill the flat weights `out` with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each."""
+
+    def scatter_rows(self, weights: Vector, b: Vector, a: Vector, out: Vector) -> None:
+        """Fill the flat weights `out` with ``c_v b_v a_u``, summed over the rows of (b, a) and the edges of each."""
+        nothing, found = np.zeros(a.shape[1], a.dtype), np.empty_like(out)
+        out[:] = 0.0
+        for above, below in zip(b, a, strict=True):
+            self.scatter(weights, above, nothing, below, above, found)
+            out += found
 
     @abstractmethod
     def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:

@@ -57,6 +57,15 @@ class ConvolutionBlock(NodeBlock, SharedBlock):
             found += self._images(b) @ self.windows.patches(t[self.source]).T
         out[:] = found.ravel()
 
+    def scatter_rows(self, weights: Vector, b: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.scatter_rows`; a matrix product for every 64 rows."""
+        total = np.zeros(self.shape, out.dtype)
+        for start in range(0, len(a), COLUMNS):
+            rows = slice(start, start + COLUMNS)
+            images = (self.factor * b[rows, self.target]).T.reshape(self.n_channels, -1)
+            total += images @ self.windows.patches(a[rows, self.source].T).reshape(self.shape[1], -1).T
+        out[:] = total.ravel()
+
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`."""
         windows, source, target = self.windows, self.source, self.target

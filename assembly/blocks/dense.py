@@ -88,6 +88,13 @@ class DenseBlock(NodeBlock):
         vectors = (self.factor, s[target], tangents, a[source], b[target], out)
         threads.run(lambda rows: dense.scatter(*vectors, rows.start, rows.stop), self._pieces(out))
 
+    def scatter_rows(self, weights: Vector, b: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.scatter_rows`; one matrix product, written once."""
+        if len(a) < 2:
+            super().scatter_rows(weights, b, a, out)
+        else:
+            products.fill(out.reshape(self.shape), (self.factor * b[:, self.target]).T, a[:, self.source])
+
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; two inner products per application."""
         source, target, squared = self.source, self.target, self.factor.astype(a.dtype) ** 2

@@ -46,6 +46,17 @@ def product(left: Matrix, right: Matrix, scale: Matrix | None = None, out: Matri
     return found
 
 
+def fill(out: Matrix, left: Matrix, right: Matrix) -> None:
+    """Fill `out` with ``left @ right``."""
+    (n, inner), m = left.shape, right.shape[1]
+
+    def one(piece: slice) -> None:
+        np.matmul(left[piece], right, out=out[piece])
+
+    operations = n * inner * m * out.itemsize
+    _run(one, threads.pieces(n, operations // OPERATIONS, max(4, n // WIDE)), operations)
+
+
 def inner_products(left: Matrix, right: Matrix) -> Matrix:
     """Return ``left @ right.T``; where `right` is `left`, exactly symmetric and by half the multiplications.
 

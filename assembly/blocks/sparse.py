@@ -53,6 +53,13 @@ class SparseBlock(RowsBlock, NodeBlock):
         scatter = partial(sparse.scatter, self.indptr, self.indices, s, t, double(a[self.source]), b, out)
         over_rows(scatter, cuts(self.indptr, out.nbytes + self.indices.nbytes))
 
+    def scatter_rows(self, weights: Vector, b: Vector, a: Vector, out: Vector) -> None:
+        """See `Block.scatter_rows`; one pass over the edges."""
+        above = np.ascontiguousarray((self.factor * double(b[:, self.target])).T)
+        below = np.ascontiguousarray(double(a[:, self.source]).T)
+        scatter_rows = partial(sparse.scatter_rows, self.indptr, self.indices, above, below, out)
+        over_rows(scatter_rows, cuts(self.indptr, out.nbytes + self.indices.nbytes + 8 * len(a) * len(out)))
+
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; one pass over the structure per application, none for a block from the inputs."""
         return _Gram(self, a, b)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import threads
-from assembly.calculus.response import softmax, softmax_slope
+from assembly.blocks.block import Block
+from assembly.calculus.response import softmax, softmax_bend, softmax_slope
 from assembly.errors import KinkWarning, NonFiniteError
 from assembly.kernels import activation
 from assembly.memory import check_fits
@@ -88,8 +89,11 @@ class Evaluation:
 
     def at_row(self, row: int) -> Evaluation:
         """Return the evaluation at one of the samples."""
-        one = slice(row, row + 1)
-        return Evaluation(self.program, self.weights, self.pre[one], self.post[one], self.first[one])
+        return self.at_rows(slice(row, row + 1))
+
+    def at_rows(self, rows: slice | NDArray[np.int64]) -> Evaluation:
+        """Return the evaluation at some of the samples."""
+        return Evaluation(self.program, self.weights, self.pre[rows], self.post[rows], self.first[rows])
 
     def slope(self, segment: Segment, values: NDArray[Any]) -> NDArray[Any]:
         """Return what the activations of a segment make of a change of its pre-activations, at every sample."""
@@ -97,6 +101,13 @@ class Evaluation:
             return softmax_slope(self.post[:, segment.nodes], values)
         changed: NDArray[Any] = self.first[:, segment.nodes] * values
         return changed
+
+    def bend(self, segment: Segment, values: NDArray[Any], z_dot: NDArray[Any]) -> NDArray[Any]:
+        """Return the derivative of `slope` of fixed values along a change of the pre-activations, at every sample."""
+        if segment.is_softmax:
+            return softmax_bend(self.post[:, segment.nodes], values, z_dot)
+        bent: NDArray[Any] = self.second[:, segment.nodes] * values * z_dot
+        return bent
 
     def warn_at_kinks(self) -> None:
         """Warn if a ReLU neuron sits exactly at its kink."""
@@ -193,17 +204,29 @@ def scatter(
     evaluation: Evaluation, s: NDArray[Any], t: NDArray[Any], a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]
 ) -> None:
     """Fill `out`, shape (n_parameters,), with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each weight."""
+    _fill_by_blocks(evaluation, lambda block, weights, part: block.scatter(weights, s, t, a, b, part), out)
+
+
+def scatter_rows(evaluation: Evaluation, b: NDArray[Any], a: NDArray[Any], out: NDArray[Any]) -> None:
+    """Fill `out`, shape (n_parameters,), with ``c_v b_v a_u``, summed over the rows of (b, a) and edges of a weight."""
+    _fill_by_blocks(evaluation, lambda block, weights, part: block.scatter_rows(weights, b, a, part), out)
+
+
+def _fill_by_blocks(
+    evaluation: Evaluation, fill: Callable[[Block, NDArray[Any], NDArray[Any]], None], out: NDArray[Any]
+) -> None:
+    """Fill `out`, shape (n_parameters,), block by block; what blocks that read the same weights make is added."""
     filled: set[tuple[int, int]] = set()
     for position in evaluation.program.trainable:
         block, weights = evaluation.program.blocks[position], evaluation.weights[position]
         assert block.parameters is not None
         part, place = out[block.parameters], (block.parameters.start, block.parameters.stop)
-        if place in filled:  # another block reads the same weights
+        if place in filled:
             more = np.empty_like(part)
-            block.scatter(weights, s, t, a, b, more)
+            fill(block, weights, more)
             part += more
         else:
-            block.scatter(weights, s, t, a, b, part)
+            fill(block, weights, part)
             filled.add(place)
 
 
@@ -212,25 +235,53 @@ def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
 
     Cost: that of two evaluations (the weights and the direction); memory 2 n_samples n_nodes numbers.
     """
+    return tangents(evaluation, direction)[1][:, evaluation.program.outputs]
+
+
+def tangents(evaluation: Evaluation, direction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the derivatives of all pre-activations and activations along a direction of the parameters.
+
+    Each of shape (n_samples, n_nodes). Cost as `tangent`.
+    """
     program = evaluation.program
-    tangents, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
+    post, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
     for segment in program.segments:
         for position in segment.incoming:
             block, weights = program.blocks[position], evaluation.weights[position]
             if block.parameters is not None:
                 block.differentiate_rows(weights, block.weights(direction), evaluation.post, pre)
             if not block.from_given:
-                block.push_rows(weights, tangents, pre)
+                block.push_rows(weights, post, pre)
         if segment.incoming:
-            tangents[:, segment.nodes] = evaluation.slope(segment, pre[:, segment.nodes])
-    return tangents[:, program.outputs]
+            post[:, segment.nodes] = evaluation.slope(segment, pre[:, segment.nodes])
+    return pre, post
 
 
 def backward(evaluation: Evaluation, node: int) -> Adjoints:
     """Return the derivatives of the activation of one node with respect to every node, for every sample."""
-    program = evaluation.program
-    post, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
+    post = _zeros(evaluation.post.shape, evaluation.program)
     post[:, node] = 1.0
+    return _pulled(evaluation, post)
+
+
+def backward_of_sum(evaluation: Evaluation, factors: NDArray[Any]) -> Adjoints:
+    """Return the derivatives of a sum of outputs, each times its factor, with respect to every node.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    factors : ndarray of shape (n_samples, n_outputs)
+    """
+    post = _zeros(evaluation.post.shape, evaluation.program)
+    for column, node in enumerate(evaluation.program.outputs):  # a node may be an output twice
+        post[:, node] += factors[:, column]
+    return _pulled(evaluation, post)
+
+
+def _pulled(evaluation: Evaluation, post: NDArray[Any]) -> Adjoints:
+    """Pull the adjoints of outputs, which `post` holds, down to every node."""
+    program = evaluation.program
+    pre = _zeros(post.shape, program)
     for segment in reversed(program.segments):
         if segment.incoming:
             pre[:, segment.nodes] = evaluation.slope(segment, post[:, segment.nodes])

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from assembly.kernels import kernel
+from assembly.kernels.dense import ANY_ORDER
 from assembly.kernels.prefetching import prefetch
 
 AHEAD = np.uint64(512)
@@ -75,6 +76,18 @@ def scatter(indptr, source, s, t, a, b, out, start, stop):
         for e in range(np.uint64(indptr[v]), np.uint64(indptr[v + 1])):
             u = np.uint32(source[e])
             out[e] = s[v] * a[u] + b[v] * t[u]
+
+
+@kernel(fastmath=ANY_ORDER)
+def scatter_rows(indptr, source, b, a, out, start, stop):
+    """Fill out_e = sum_k b_vk a_uk: b (n_target, n_rows) and a (n_source, n_rows) float64, a row for every node."""
+    for v in range(start, stop):
+        above = b[v]
+        for e in range(np.uint64(indptr[v]), np.uint64(indptr[v + 1])):
+            below, total = a[np.uint32(source[e])], 0.0
+            for k in range(above.shape[0]):
+                total += above[k] * below[k]
+            out[e] = total
 
 
 @kernel()

@@ -1,0 +1,120 @@
+"""What is recorded of a network on its way: how far it is from where it began, and from being linear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assembly.calculus.evaluation import Evaluation, tangent
+from assembly.diagnostics.diversity import LARGEST_EXACT, rms_cosine, share_nothing
+from assembly.diagnostics.dominance import dominance, trainable_layers
+from assembly.dynamics.rule import kernel_matrix
+
+if TYPE_CHECKING:
+    from assembly.model import Assembly
+
+RECORDED = ("distance", "kernel", "remainder", "curvature", "shares", "cosines")
+KERNEL_INPUTS = 256  # of the training inputs, the first ones: between them the kernel is recorded,
+CURVED_INPUTS = 2  # at them the Hessian norm and the shares
+
+Values = NDArray[Any]
+
+
+class Recorder:
+    """Records a network at parameters w against w0.
+
+    Parameters
+    ----------
+    net : Assembly
+        At w0.
+    X : ndarray of shape (n, n_inputs)
+    origin : Evaluation
+        Of the network at w0, all inputs.
+    names : sequence of str
+        Of `RECORDED`.
+    tol : float
+        Relative residual of Hessian norms.
+
+    Attributes
+    ----------
+    starts : list of ndarray
+        Where the next eigenvalue iterations begin, one for each input: the eigenvectors found last.
+
+    Notes
+    -----
+    Cost of a record: one tangent kernel of at most 256 inputs, a forward tangent of all, two Hessian norms, and for the
+    cosines two matrix products for every layer below.
+    """
+
+    def __init__(self, net: Assembly, X: Values, origin: Evaluation, names: Sequence[str], tol: float) -> None:
+        self._net, self._X, self._origin, self._tol = net, X, origin, tol
+        self._near = X[:CURVED_INPUTS]
+        self._first_kernel = self._kernel_of(net) if "kernel" in names else np.zeros((0, 0))
+        self._functions = [getattr(self, f"_{name}") for name in names]
+        self.starts: list[Values] = []
+
+    def at(self, w: Values) -> dict[str, float]:
+        """Return every quantity asked for, at parameters w."""
+        moved = self._net.with_parameters(w)
+        row: dict[str, float] = {}
+        for function in self._functions:
+            row |= function(moved)
+        return row
+
+    def _distance(self, net: Assembly) -> dict[str, float]:
+        change = net.parameters - self._net.parameters
+        return {"distance": float(np.linalg.norm(change)), "largest_entry": float(np.abs(change).max(initial=0.0))}
+
+    def _kernel(self, net: Assembly) -> dict[str, float]:
+        first, kernel = self._first_kernel, self._kernel_of(net)
+        size, values = float(np.linalg.norm(first)), np.linalg.eigvalsh(kernel)
+        return {
+            "kernel_change": float(np.linalg.norm(kernel - first)) / size if size > 0.0 else math.nan,
+            "kernel_smallest_eigenvalue": float(values[0]),
+            "kernel_largest_eigenvalue": float(values[-1]),
+        }
+
+    def _kernel_of(self, net: Assembly) -> NDArray[np.float64]:
+        evaluation = net.evaluate(self._X[:KERNEL_INPUTS])
+        return kernel_matrix(evaluation, evaluation)
+
+    def _remainder(self, net: Assembly) -> dict[str, float]:
+        linear = self._origin.outputs + tangent(self._origin, net.parameters - self._net.parameters)
+        return {"remainder": rms(net.evaluate(self._X).outputs - linear)}
+
+    def _curvature(self, net: Assembly) -> dict[str, float]:
+        starts: list[Values | None] = [*self.starts] or [None] * len(self._near)
+        norms = []
+        self.starts = []
+        for x, start in zip(self._near, starts, strict=True):
+            found, vector = net.hessian(x).top_pair(self._tol, start=start)
+            norms.append(abs(float(found.value)) if found.converged else math.nan)
+            self.starts.append(vector)
+        return {"hessian_norm": float(np.mean(norms))}
+
+    def _shares(self, net: Assembly) -> dict[str, float]:
+        measured, found = trainable_layers(net), dominance(net, self._near).layers
+        return {f"largest_share_layer_{one.layer}": one.largest_share for one in found if one.layer in measured}
+
+    def _cosines(self, net: Assembly) -> dict[str, float]:
+        sizes = [layer.size for layer in net.layers]
+        return {
+            f"rms_cosine_layer_{number}": rms_cosine(net, number, self._near[0])
+            for number in trainable_layers(net)
+            if not share_nothing(net, number) and max(sizes[1 : number + 1]) <= LARGEST_EXACT
+        }
+
+
+def rms(values: Values) -> float:
+    """Return the root mean square of all entries.
+
+    Examples
+    --------
+    >>> rms(np.array([3.0, 4.0, 0.0, 0.0]))
+    2.5
+    """
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))

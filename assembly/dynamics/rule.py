@@ -1,0 +1,98 @@
+r"""The step size: where gradient descent on the linearised model is stable, the default, and why a run diverged.
+
+With :math:`\lambda_{max}` the largest eigenvalue of the tangent kernel over all training inputs and outputs,
+:math:`\ell'' \le \beta` the second derivative of the loss, momentum :math:`\mu` and weight decay :math:`\gamma`,
+gradient descent on the linearised model is stable below
+
+.. math:: \eta_{max} = \frac{2 (1 + \mu)}{\beta \lambda_{max} + \gamma}, \qquad
+          \text{default} \quad \eta = \frac{1}{\beta \lambda_{max} + \gamma} .
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assembly.calculus.evaluation import Evaluation, tangent
+from assembly.calculus.sum_of_outputs import gradient_of_sum
+from assembly.calculus.tangent_kernel import tangent_kernel
+from assembly.dynamics.losses import Loss
+from assembly.seeds import generator
+
+LARGEST_KERNEL = 4096  # rows of a tangent kernel that is written down
+
+
+def kernel_matrix(left: Evaluation, right: Evaluation) -> NDArray[np.float64]:
+    """Return the tangent kernel between all samples and outputs of two evaluations, in float64.
+
+    Returns
+    -------
+    ndarray of shape (n_left * n_outputs, n_right * n_outputs)
+        Sample by sample, the outputs running fastest; exactly symmetric where both evaluations are one.
+    """
+    n_outputs = len(left.program.outputs)
+    blocks = np.empty((len(left.post), n_outputs, len(right.post), n_outputs))
+    for k in range(n_outputs):
+        for j in range(n_outputs):
+            is_known = left is right and j < k
+            blocks[:, k, :, j] = blocks[:, j, :, k].T if is_known else tangent_kernel(left, right, k, j)
+    return blocks.reshape(len(left.post) * n_outputs, -1)
+
+
+def largest_eigenvalue(evaluation: Evaluation) -> float:
+    """Return the largest eigenvalue of the tangent kernel over all samples and outputs.
+
+    Up to 4096 rows from the matrix; beyond by Lanczos iteration on products with it, to a relative error of 1e-4.
+    """
+    size = evaluation.outputs.size
+    if size <= LARGEST_KERNEL:
+        return float(np.linalg.eigvalsh(kernel_matrix(evaluation, evaluation))[-1])
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    shape = evaluation.outputs.shape
+
+    def product(r: NDArray[Any]) -> NDArray[Any]:
+        factors = np.asarray(r, evaluation.program.dtype).reshape(shape)
+        return tangent(evaluation, gradient_of_sum(evaluation, factors)).ravel().astype(np.float64)
+
+    start = generator(0, "largest eigenvalue").standard_normal(size)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    return float(eigsh(operator, k=1, tol=1e-4, v0=start, return_eigenvectors=False)[0])
+
+
+def stable_below(largest: float, loss: Loss, momentum: float, weight_decay: float) -> float:
+    """Return the step size below which gradient descent on the linearised model is stable.
+
+    Examples
+    --------
+    >>> from assembly.dynamics.losses import LOSSES
+    >>> stable_below(4.0, LOSSES["squared"], momentum=0.0, weight_decay=0.0)
+    0.5
+    """
+    steepest = loss.largest_bend * largest + weight_decay
+    return 2.0 * (1.0 + momentum) / steepest if steepest > 0.0 else np.inf
+
+
+def default_step_size(largest: float, loss: Loss, weight_decay: float) -> float:
+    """Return half the limit of plain gradient descent; 1 where nothing depends on the parameters."""
+    limit = stable_below(largest, loss, 0.0, weight_decay)
+    return limit / 2.0 if np.isfinite(limit) else 1.0
+
+
+def explanation(step_size: float, limit: float, default: float, momentum: float) -> str:
+    """Say why a run diverged, and what to try.
+
+    Examples
+    --------
+    >>> explanation(0.9, 0.37, 0.185, 0.0)
+    'eta = 0.9 exceeds 2 / lambda_max = 0.37: the loss rises. Try a step size of 0.185.'
+    """
+    if step_size > limit:
+        name = "2 (1 + momentum) / lambda_max" if momentum else "2 / lambda_max"
+        return f"eta = {step_size:.3g} exceeds {name} = {limit:.3g}: the loss rises. Try a step size of {default:.3g}."
+    return (
+        f"eta = {step_size:.3g} is below {limit:.3g}, where the linearised model is stable, but the network left the "
+        f"region where that tells: try a step size of {step_size / 4.0:.3g}, larger batches or less noise."
+    )

@@ -1,0 +1,271 @@
+"""Training a network, and beside it the models it is compared with, step by step the same way."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assembly.checks import check_samples
+from assembly.dynamics import settings as all_settings
+from assembly.dynamics.history import History
+from assembly.dynamics.interrupts import deferred
+from assembly.dynamics.losses import check_loss
+from assembly.dynamics.recording import RECORDED
+from assembly.dynamics.rule import LARGEST_KERNEL
+from assembly.dynamics.run import Run
+from assembly.errors import ArgumentError, DivergenceError, NonFiniteError, ShapeError, TrainingInterrupted
+from assembly.memory import check_fits
+from assembly.progress import duration, progress
+
+if TYPE_CHECKING:
+    from assembly.model import Assembly
+
+COPIES = {"gradient_descent": 4, "gradient_flow": 18}  # of the parameters, for every model that moves
+NODE_VECTORS = 12  # of every sample, for every model
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    step, n_steps : int
+    loss : float
+        At the last record.
+    seconds : float
+        Spent by this call.
+    remaining : float or None
+        Estimated seconds that are left.
+    """
+
+    step: int
+    n_steps: int
+    loss: float
+    seconds: float
+    remaining: float | None
+
+    def __str__(self) -> str:
+        left = "" if self.remaining is None else f", about {duration(self.remaining)} left"
+        return f"step {self.step:,} of {self.n_steps:,}, loss {self.loss:.4g}{left}"
+
+
+def train(
+    net: Assembly,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str = "squared",
+    method: str = "gradient_descent",
+    step_size: float | None = None,
+    n_steps: int = 1000,
+    every: int | None = None,
+    batch_size: int | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+    X_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    record: Sequence[str] = RECORDED,
+    beside: Sequence[str] = ("linearized",),
+    tol: float = 1e-4,
+    rtol: float = 1e-6,
+    checkpoint: str | Path | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> History:
+    r"""Train a network by gradient descent or gradient flow, and record how far from linear it goes on its way.
+
+    .. math:: w \leftarrow w - \eta \nabla L(w), \qquad L = \tfrac12 \sum |f(w; x_i) - y_i|^2
+              \quad\text{or}\quad \sum \log(1 + e^{-y_i f(w; x_i)})
+
+    with momentum, weight decay and noise as in `assembly.dynamics.motion`. Losses are sums, so step sizes are too.
+
+    Parameters
+    ----------
+    net : Assembly
+        At w0; left as it is.
+    X : array_like of shape (n, n_inputs)
+    y : array_like of shape (n,) or (n, n_outputs)
+        Targets; -1 and 1 for the logistic loss.
+    loss : {"squared", "logistic"}
+    method : {"gradient_descent", "gradient_flow"}
+        The flow is followed to time ``step_size * n_steps`` and recorded at the same times.
+    step_size : float, optional
+        eta; by default half of what is stable for the linearised model, ``1 / lambda_max`` of the tangent kernel for
+        the squared loss.
+    n_steps : int
+    every : int, optional
+        Steps between records; by default so many that there are 20.
+    batch_size : int, optional
+        All samples if left out.
+    momentum, weight_decay, noise : float
+        mu, gamma, tau; gradient descent only, but for the decay.
+    seed : int
+        Of batches and noise.
+    X_test, y_test : array_like, optional
+        Others at which outputs, and the loss if targets are given, are recorded.
+    record : sequence of str
+        Of "distance", "kernel", "remainder", "curvature", "shares", "cosines"; ``History.meaning`` says what they are.
+    beside : sequence of str
+        Trained beside the network the same way: "linearized" and "quadratic", its expansions around w0; "closed_form",
+        the gradient flow of the linearised model under squared loss.
+    tol : float
+        Relative residual of recorded Hessian norms.
+    rtol : float
+        Relative error of the parameters in a step of the solver for gradient flow.
+    checkpoint : str or Path, optional
+        An NPZ file: written every ten seconds, when the run is interrupted and when it ends; a run that finds one of
+        its own goes on from there, bit for bit as if it had not been stopped, also to a larger `n_steps`.
+    on_progress : callable, optional
+        Called with a `TrainingProgress` after every record, and about twice a second; instead of a line on standard
+        error.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, ArgumentError, UnknownNameError
+        If an argument does not fit, alone or with others.
+    DivergenceError
+        If the loss is not finite any more, or a million times what it was; its `history` holds the run so far.
+    TrainingInterrupted
+        At Ctrl-C or SIGTERM, after a whole step; its `history` holds the run so far.
+    DataError, ResultsError
+        If the checkpoint is damaged, cannot be written, or belongs to another run.
+    ResourceError
+        If the copies of the parameters do not fit in the memory that is free.
+
+    Notes
+    -----
+    Cost of a step: three matrix products for every dense block, one less for those from the inputs; the linearised
+    model takes four, the quadratic one about ten. Records cost what `assembly.dynamics.recording.Recorder` says.
+    Memory: four copies of the parameters for every model that moves, eighteen for gradient flow.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> wine = am.data.load("wine")
+    >>> net = am.mlp(n_inputs=13, widths=[256], activation="tanh", seed=0)
+    >>> run = am.train(net, wine.inputs[:40], wine.targets[:40], n_steps=100, record=["kernel"])
+    >>> bool(run["loss"][-1] < 0.2 * run["loss"][0]), bool(run["kernel_change"][-1] < 0.1)
+    (True, True)
+    """
+    settings = all_settings.checked(locals())
+    samples, targets = _data(net, X, y, "X", "y", settings.loss)
+    tests, test_targets = _tests(net, X_test, y_test, settings.loss)
+    if "closed_form" in settings.beside and targets.size > LARGEST_KERNEL:
+        raise ArgumentError(
+            f"The 'beside' argument must not name 'closed_form' beyond {LARGEST_KERNEL} training inputs times outputs. "
+            f"Got {targets.size}."
+        )
+    _check_memory(net, len(samples), settings)
+    path = None if checkpoint is None else Path(checkpoint)
+    run = Run(net, samples, targets, tests, test_targets, settings)
+    if path is not None and path.exists():
+        run.resume(path)
+    with progress("training") as shown, deferred() as caught:
+        _go(run, path, caught, _teller(on_progress, shown.tell))
+        number = caught[0] if caught else None
+    if number is not None:
+        _stop(number, run, path)
+    return run.history("finished")
+
+
+def _go(run: Run, path: Path | None, caught: list[int], tell: Callable[[Run, float], None]) -> None:
+    """Make all steps that are missing, or those until somebody asks to stop."""
+    loss = run.last_loss
+    try:
+        while not caught:
+            if run.is_due:
+                loss = run.record()
+            tell(run, loss)
+            if run.number >= run.settings.n_steps:
+                break
+            if path is not None and run.needs_saving:
+                run.save(path)
+            run.advance(lambda: caught)
+    except NonFiniteError as error:
+        history = run.history("diverged")
+        if path is not None:
+            history.save(path.with_suffix(".diverged.npz"))
+        raise DivergenceError(str(error), history) from None
+    if path is not None:
+        run.save(path, "interrupted" if caught else "finished")
+
+
+def _stop(number: int, run: Run, path: Path | None) -> None:
+    """Do what the signal would have done, now that everything is in order."""
+    where = "" if path is None else f" The same call goes on from {str(path)!r}."
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+    raise TrainingInterrupted(f"Training was stopped after step {run.number}.{where}", run.history("interrupted"))
+
+
+def _teller(
+    on_progress: Callable[[TrainingProgress], None] | None, tell_line: Callable[[str, float], None]
+) -> Callable[[Run, float], None]:
+    """Return the function that gives word of a run, about twice a second."""
+    begin, first, last = time.monotonic(), None, -1.0
+
+    def tell(run: Run, loss: float) -> None:
+        nonlocal first, last
+        now = time.monotonic()
+        first = run.number if first is None else first
+        if now - last < 0.5 and run.number < run.settings.n_steps and last >= 0.0:
+            return
+        last, n_made, n_left = now, run.number - first, run.settings.n_steps - run.number
+        left = (now - begin) / n_made * n_left if n_made else None
+        word = TrainingProgress(run.number, run.settings.n_steps, loss, now - begin, left)
+        if on_progress is not None:
+            on_progress(word)
+        else:
+            tell_line(f"step {word.step:,} of {word.n_steps:,}, loss {loss:.4g}", word.step / word.n_steps)
+
+    return tell
+
+
+def _data(
+    net: Assembly, X: ArrayLike, y: ArrayLike, name: str, target_name: str, loss: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a checked batch, and its targets of shape (n, n_outputs)."""
+    samples = check_samples(name, X, net.n_inputs, net.dtype)
+    n = len(samples)
+    if n == 0:
+        raise ShapeError(f"The '{name}' argument must have at least one row. Got none.")
+    given = np.asarray(y)
+    if given.shape not in ((n,), (n, net.n_outputs)) or (given.ndim == 1 and net.n_outputs != 1):
+        wanted = f"({n},) or ({n}, 1)" if net.n_outputs == 1 else f"({n}, {net.n_outputs})"
+        raise ShapeError(f"The '{target_name}' argument must have shape {wanted}. Got shape {given.shape}.")
+    targets = check_samples(target_name, given.reshape(n, net.n_outputs), net.n_outputs, net.dtype)
+    check_loss(loss, targets, target_name)
+    return samples, targets
+
+
+def _tests(
+    net: Assembly, X: ArrayLike | None, y: ArrayLike | None, loss: str
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    if X is None:
+        if y is not None:
+            raise ArgumentError("The 'y_test' argument must be left out where 'X_test' is.")
+        return None, None
+    if y is None:
+        return check_samples("X_test", X, net.n_inputs, net.dtype), None
+    return _data(net, X, y, "X_test", "y_test", loss)
+
+
+def _check_memory(net: Assembly, n: int, settings: all_settings.Settings) -> None:
+    n_models = 1 + sum(name != "closed_form" for name in settings.beside)
+    numbers = n_models * (COPIES[settings.method] * net.n_parameters + NODE_VECTORS * n * net._body.program.n_nodes)
+    what = f"Training {net.n_parameters:,} parameters on {n:,} samples"
+    check_fits(what, numbers * net.dtype.itemsize, "use fewer samples, a smaller network, or nothing beside it")
