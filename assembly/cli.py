@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from assembly.bounds.bracket import Bracket
+    from assembly.data import Samples
+    from assembly.dynamics.train import TrainingProgress
     from assembly.model import Assembly
     from assembly.study.builders import Builder
     from assembly.study.design import Point
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from assembly.study.result import StudyResult
     from assembly.study.runner import Progress
     from assembly.study.specification import Specification, SuiteSpecification
+    from assembly.study.training import Split, Trained
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress, when the output is no terminal
 _SHOWN_FAILURES = 5
@@ -61,6 +64,8 @@ how each quantity falls with the width, and compare with what the theory predict
     assembly study claims            every claim of the theory, one study each, into one table
 
     assembly inspect --width 512     one network, looked at closely
+
+    assembly train digits            train a network, and watch how near to linear it stays
 
     assembly list                    everything that can be named here
 """
@@ -110,6 +115,25 @@ was saved with am.save.
     assembly inspect --architecture bottleneck --width 512 --save pictures
 
     assembly inspect --hidden m,m --width 256 --ball 1
+"""
+
+_TRAIN = """
+Train a network, and beside it its linearised model the same way; record how far from linear it goes.
+
+SOURCE is a data set (see `assembly list`) or a CSV, NPY or NPZ file. Stop it whenever you like: the same command goes
+on from its last checkpoint, bit for bit as if it had not been stopped.
+
+**Examples**
+
+    assembly train digits --width 1024
+
+    assembly train digits --width 64,256,1024 --hidden m
+
+    assembly train wine --loss logistic --momentum 0.9 --steps 2000
+
+    assembly train digits --method gradient_flow --beside linearized,closed_form,quadratic
+
+    assembly train measurements.csv --target price --batch-size 32
 """
 
 app = typer.Typer(
@@ -430,18 +454,19 @@ def inspect(
             raise ArgumentError(
                 f"The '--inputs' option must be at most {len(loaded.inputs)}, the rows of {loaded.name}. Got {inputs}."
             )
-        rows = datasets.measured_inputs(loaded, inputs, seed=0)
+        samples = datasets.measured_samples(loaded, inputs, seed=0)
+        rows = samples.inputs
 
         from assembly.study.design import Point, Settings
 
-        setting = Settings(options, loaded.shape, (), radius, tol, loaded.fingerprint, inputs, 0)
+        setting = Settings(options, loaded.shape, (), radius, tol, loaded.fingerprint, inputs, 0, 1)
         point = Point(architecture, architecture, width, seed, setting)
         net = _network(point) if saved is None else _saved(saved, rows.shape[1])
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
         brackets = None if ball is None else _brackets(net, rows, ball)
         _console(stderr=True).print(_announced(net, len(rows), tol), markup=False)
-        outcome = _measured(net, point, rows)
+        outcome = _measured(net, point, samples)
         lines = [] if saved is not None else _numbers_of(point)
         lines.append(f"data: {loaded.description}; averaged over {len(rows)} inputs; R = {radius:g}")
         _show_diagnosis(console, net, rows, tol, save)
@@ -515,12 +540,12 @@ def _saved(path: Path, n_columns: int) -> Assembly:
     return net
 
 
-def _measured(net: Assembly, point: Point, rows: NDArray[Any]) -> Outcome:
+def _measured(net: Assembly, point: Point, samples: Samples) -> Outcome:
     from assembly.study import engine
     from assembly.study.measure import measure_network, random_numbers
 
     outcome = engine.compute(
-        lambda point, inputs: measure_network(net, inputs, point.settings, random_numbers(point)), point, rows
+        lambda point, samples: measure_network(net, samples, point.settings, random_numbers(point)), point, samples
     )
     if outcome.quantities is None:
         raise ArgumentError(f"The network cannot be measured. {outcome.reason}")
@@ -640,6 +665,153 @@ def _save_bracket(net: Assembly, x: NDArray[Any], largest: Bracket, path: Path) 
 def _first_clause(text: str) -> str:
     """Return what comes before the first colon or semicolon: a line, not a lesson."""
     return re.split("[:;]", text, maxsplit=1)[0].rstrip(".")
+
+
+# --- train -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(help=_TRAIN)
+def train(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")],
+    width: Annotated[str, typer.Option(metavar="M,...", help="One or several widths m.")] = "256",
+    architecture: Annotated[str, typer.Option(metavar="NAME", help="An architecture of `assembly list`.")] = "mlp",
+    hidden: Annotated[
+        str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
+    ] = None,
+    activation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Activation function; tanh if left out.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of parameters, rows, batches and noise.")] = 0,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
+    ] = None,
+    rows: Annotated[int, typer.Option(metavar="N", help="Rows to train on.")] = 128,
+    test_rows: Annotated[int, typer.Option(metavar="N", help="Other rows to test on.")] = 512,
+    loss: Annotated[str, typer.Option(metavar="NAME", help="squared or logistic, a sum over the rows.")] = "squared",
+    method: Annotated[str, typer.Option(metavar="NAME", help="gradient_descent or gradient_flow.")] = (
+        "gradient_descent"
+    ),
+    step_size: Annotated[
+        float | None,
+        typer.Option(metavar="ETA", help="Step size; half of what is stable for the linearised model if left out."),
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="Steps.")] = 1000,
+    every: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps between records; 20 records if left out.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Rows of a batch; all if left out.")] = None,
+    momentum: Annotated[float, typer.Option(metavar="MU", help="Momentum.")] = 0.0,
+    weight_decay: Annotated[float, typer.Option(metavar="GAMMA", help="Weight decay, towards 0.")] = 0.0,
+    noise: Annotated[float, typer.Option(metavar="TAU", help="Noise of gradient descent.")] = 0.0,
+    beside: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Models beside: linearized, closed_form, quadratic, or none.")
+    ] = "linearized",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder; ./assembly-results/train-<data> if left out.")
+    ] = None,
+) -> None:
+    """Train networks and write a report."""
+    folder = out or Path("assembly-results") / f"train-{Path(source).stem}"
+    with _polite("Steps up to the last checkpoint are on disk: the same command goes on from there."):
+        from assembly import data as datasets
+        from assembly import kernels
+        from assembly.checks import check_count, check_name
+        from assembly.dynamics.settings import BESIDE, METHODS
+        from assembly.study.training import split, train_family
+
+        widths = [check_count("--width", one) for one in _whole_numbers("--width", width)]
+        beside_names = [] if beside == "none" else [check_name("--beside", one, BESIDE) for one in beside.split(",")]
+        given = _given({"hidden": hidden, "activation": activation}, settings or [])
+        options = _options_of(architecture, given)
+        check_name("--method", method, METHODS)
+        chosen = split(
+            datasets.load(source, target), check_count("--rows", rows), check_count("--test-rows", test_rows, 0), seed
+        )
+        if not kernels.is_compiled():
+            _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
+        build = _builder_of(architecture, datasets.load(source, target).shape, seed, options)
+        settings_of_run = {
+            "loss": loss,
+            "method": method,
+            "step_size": step_size,
+            "n_steps": steps,
+            "every": every,
+            "batch_size": batch_size,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "noise": noise,
+            "seed": seed,
+            "beside": beside_names,
+        }
+        _make_folder(folder)
+        with _training_line(_console(stderr=True)) as tell:
+            runs = train_family(build, widths, chosen, folder, settings_of_run, tell)
+        _report_training(runs, chosen, folder, f"Training {architecture} on {source}")
+    if any(one.history.status != "finished" for one in runs):
+        raise typer.Exit(1)
+
+
+def _builder_of(architecture: str, shape: tuple[int, ...], seed: int, options: dict[str, Any]) -> Any:
+    from assembly.study.builders import BUILDERS
+    from assembly.study.measure import first_output
+
+    return lambda width: first_output(BUILDERS[architecture].build(shape, width, seed, options))
+
+
+def _make_folder(folder: Path) -> None:
+    from assembly.errors import ResultsError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(
+            f"The folder {str(folder)!r} cannot be made: {error.strerror}; choose another with --out."
+        ) from None
+
+
+def _report_training(runs: Sequence[Trained], chosen: Split, folder: Path, title: str) -> None:
+    from assembly.study.training_report import answer, notes, rows, write_training_report
+
+    console = _console()
+    page = write_training_report(folder, runs, chosen, _command(), title=title)
+    console.print(chosen.description, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    for _ in runs:
+        table.add_column(justify="right", no_wrap=True)
+    for row in rows(runs, chosen):
+        table.add_row(*row)
+    console.print(table)
+    for note in notes(runs):
+        console.print(f"Note: {note}", markup=False)
+    console.print(answer(runs), markup=False, soft_wrap=True)
+    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _training_line(console: Console) -> Iterator[Any]:
+    """Yield a function that shows how far a training is: in place on a terminal, a line every ten seconds elsewhere."""
+    from assembly.progress import silenced
+
+    last = -_SECONDS_BETWEEN_LINES
+    with silenced():
+        if not console.is_terminal:
+
+            def tell_lines(width: int, progress: TrainingProgress) -> None:
+                nonlocal last
+                now = time.monotonic()
+                if now - last >= _SECONDS_BETWEEN_LINES or progress.step == progress.n_steps:
+                    last = now
+                    console.print(f"width {width}: {progress}", markup=False)
+
+            yield tell_lines
+            return
+        with console.status("starting ...") as status:
+            yield lambda width, progress: status.update(f"width {width}: {progress}")
 
 
 # --- list ------------------------------------------------------------------------------------------------------------

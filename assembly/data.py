@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,8 +121,15 @@ def load(source: str | Path, target: str | int | None = None) -> Data:
     return _prepared(name, inputs, targets, meaning)
 
 
-def measured_inputs(data: Data, n: int, seed: int) -> NDArray[np.float64]:
-    """Return `n` different rows of the inputs, chosen by `seed` alone: the same at every width and for every network.
+class Samples(NamedTuple):
+    """Some rows of a data set: inputs (n, d) and targets (n,), float64."""
+
+    inputs: NDArray[np.float64]
+    targets: NDArray[np.float64]
+
+
+def measured_samples(data: Data, n: int, seed: int) -> Samples:
+    """Return `n` different rows, chosen by `seed` alone: the same at every width and for every network.
 
     A smaller `n` gives the first rows of a larger one.
 
@@ -135,7 +142,7 @@ def measured_inputs(data: Data, n: int, seed: int) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of shape (n, d), float64
+    Samples
 
     Raises
     ------
@@ -145,16 +152,17 @@ def measured_inputs(data: Data, n: int, seed: int) -> NDArray[np.float64]:
     Examples
     --------
     >>> data = load("wine")
-    >>> bool((measured_inputs(data, 2, seed=0) == measured_inputs(data, 4, seed=0)[:2]).all())
-    True
+    >>> few, more = measured_samples(data, 2, seed=0), measured_samples(data, 4, seed=0)
+    >>> bool((few.inputs == more.inputs[:2]).all()), few.targets.shape
+    (True, (2,))
     """
     check_count("n_measured", n)
     if n > len(data.inputs):
         raise ArgumentError(
             f"The 'n_measured' argument must be at most {len(data.inputs)}, the rows of {data.name}. Got {n}."
         )
-    order = generator(seed, "measured inputs").permutation(len(data.inputs))
-    return np.ascontiguousarray(data.inputs[order[:n]])
+    chosen = generator(seed, "measured inputs").permutation(len(data.inputs))[:n]
+    return Samples(np.ascontiguousarray(data.inputs[chosen]), data.targets[chosen])
 
 
 # --- built-in data sets ----------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=4)
     given = parser.parse_args()
     warnings.simplefilter("ignore", am.errors.KinkWarning)
-    inputs = am.data.measured_inputs(DATA, given.inputs, seed=0)
+    inputs = am.data.measured_samples(DATA, given.inputs, seed=0).inputs
     counted, named = Counter[str](), Counter[str]()
     for seed in range(given.seeds):
         for kind, net, is_it in healthy(seed) if given.what == "healthy" else planted(seed):

@@ -16,11 +16,11 @@ from assembly.errors import ArgumentError
 from assembly.seeds import generator
 
 
-def measure(point, inputs):
+def measure(point, samples):
     """Some linear algebra (BLAS, LAPACK) whose last bits would show any change of threads; one NaN, one infinity."""
     log(point)
-    matrix = generator(point.seed, "matrix", point.width).standard_normal((point.width, inputs.shape[1]))
-    product = matrix @ (inputs.T @ inputs) @ matrix.T
+    matrix = generator(point.seed, "matrix", point.width).standard_normal((point.width, samples.inputs.shape[1]))
+    product = matrix @ (samples.inputs.T @ samples.inputs) @ matrix.T
     return {
         "hessian_norm": float(np.linalg.norm(product, 2)) / point.width**0.5,
         "gradient_norm": float(np.sum(product)) / 3.0,
@@ -29,60 +29,60 @@ def measure(point, inputs):
     }
 
 
-def slowly(point, inputs):
+def slowly(point, samples):
     """`measure`, a twentieth of a second later."""
     time.sleep(0.05)
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
-def forever(point, inputs):
+def forever(point, samples):
     """`measure` for seed 0; any other seed takes longer than anyone waits."""
     if point.seed:
         time.sleep(20)
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
-def dies_once(point, inputs):
+def dies_once(point, samples):
     """Kill the worker at seed 1 of the smallest width, the first time only."""
     marker = Path(os.environ["STUDY_MARKER"])
     if point.seed == 1 and point.width == 8 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
-def dies_always(point, inputs):
+def dies_always(point, samples):
     """Kill the worker at seed 1, every time, and while other points are under way."""
     time.sleep(0.05 if point.seed == 1 else 0.15)
     if point.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
-def dies_everywhere(point, inputs):
+def dies_everywhere(point, samples):
     """Kill the worker at every point."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fails(point, inputs):
+def fails(point, samples):
     """Raise an error of the package at seed 1."""
     if point.seed == 1:
         raise ArgumentError("The 'seed' argument must not be 1.\nGot 1.")
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
-def is_wrong(point, inputs):
+def is_wrong(point, samples):
     """Raise an error that is a mistake in the program."""
     raise KeyError("a mistake")
 
 
-def warns(point, inputs):
+def warns(point, samples):
     """Warn twice the same."""
     import warnings
 
     for _ in range(2):
         warnings.warn("something to know", UserWarning, stacklevel=1)
-    return measure(point, inputs)
+    return measure(point, samples)
 
 
 def log(point):
@@ -92,7 +92,7 @@ def log(point):
             file.write(f"{point.key}\n")
 
 
-def process(point, inputs):
+def process(point, samples):
     """Which process this is, and how many threads we and its linear algebra may use."""
     import threadpoolctl
 
@@ -106,7 +106,7 @@ def process(point, inputs):
     }
 
 
-def slowly_logged(point, inputs):
+def slowly_logged(point, samples):
     """Log when it begins and when it ends."""
     with Path(os.environ["STUDY_LOG"]).open("a") as file:
         file.write(f"begin:{point.key}\n")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import assembly as am
+from assembly.data import Samples
 from assembly.errors import ArgumentError
 from assembly.graph.connections import Convolution, Sparse, Tied
 from assembly.study import runner
@@ -62,7 +63,7 @@ def built(name, width=8, seed=3, shape=SHAPE, **changes):
 
 
 def point(name, width, shape=SHAPE, **changes):
-    settings = Settings(options(name, **changes), shape, (), 1.0, 1e-4, "", 3, 0)
+    settings = Settings(options(name, **changes), shape, (), 1.0, 1e-4, "", 3, 0, 10)
     return Point("a", name, width, 0, settings)
 
 
@@ -247,9 +248,9 @@ def test_forecasts_of_sizes_are_those_of_networks(name, changes, shape):
 def test_a_point_takes_no_more_memory_than_forecast_and_not_far_less(name, width, changes, monkeypatch):
     monkeypatch.setattr("assembly.study.measure.MAX_STEPS", 130)  # enough to fill the basis
     one = point(name, width, **changes)
-    measure(point(name, 8), X)  # what is loaded and compiled once
+    measure(point(name, 8), Samples(X, np.ones(3)))  # what is loaded and compiled once
     tracemalloc.start()
-    measure(one, X)
+    measure(one, Samples(X, np.ones(3)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     forecast = runner.memory_needed(one) - runner.BYTES_PER_WORKER

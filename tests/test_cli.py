@@ -176,7 +176,7 @@ def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
     assert result.exit_code == 0, result.output
     assert "13 inputs, 1 output" in result.output
     assert "480 parameters" in result.output  # 13 x 16 + 16 x 16 + 16
-    from assembly.data import measured_inputs
+    from assembly.data import measured_samples
     from assembly.study.design import points
     from assembly.study.measure import measure
     from assembly.study.specification import parse
@@ -186,7 +186,7 @@ def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
         '[[architectures]]\nlabel = "network"\nhidden = ["m", "m"]\n'
     )
     wine = data.load("wine")
-    expected = measure(points(parse(text), wine)[0], measured_inputs(wine, 2, 0))
+    expected = measure(points(parse(text), wine)[0], measured_samples(wine, 2, 0))
     for name in ("remainder_gradient", "remainder_top_eigenvector", "kernel_norm", "n_steps"):
         assert f"{expected[name]:.6g}" in result.output
     assert f"||H|| {expected['hessian_norm']:.4g} (residual " in result.output
@@ -227,8 +227,8 @@ def test_every_architecture_can_be_inspected(name):
     assert f"{name}, m = 8" in result.output
     assert BUILDERS[name].text in " ".join(result.output.split())
     norm = float(re.search(r"; \|\|H\|\| ([-+.e0-9]+) \(", result.output)[1])
-    one = Point(name, name, 8, 0, Settings(dict(BUILDERS[name].defaults), (13,), (), 1.0, 1e-4, "", 1, 0))
-    expected = measure.measure(one, data.measured_inputs(data.load("wine"), 1, 0))["hessian_norm"]
+    one = Point(name, name, 8, 0, Settings(dict(BUILDERS[name].defaults), (13,), (), 1.0, 1e-4, "", 1, 0, 1))
+    expected = measure.measure(one, data.measured_samples(data.load("wine"), 1, 0))["hessian_norm"]
     assert norm == pytest.approx(expected, rel=1e-3)
 
 
@@ -251,7 +251,7 @@ def test_a_saved_network_can_be_inspected(tmp_path):
     result = run("inspect", tmp_path / "net.json", "--data", "wine", "--inputs", 2, "--tol", "1e-9")
     assert result.exit_code == 0, result.output
     assert "13 inputs, 1 output, 131 parameters" in result.output  # 13 x 7 + 7 x 5 + 5, the first output alone
-    inputs = data.measured_inputs(data.load("wine"), 2, 0)
+    inputs = data.measured_samples(data.load("wine"), 2, 0).inputs
     expected = sum(abs(float(net.hessian(x, 0).norm(1e-9))) for x in inputs) / 2
     norm = float(re.search(r"; \|\|H\|\| ([-+.e0-9]+) \(", result.output)[1])
     assert norm == pytest.approx(expected, rel=1e-3)
@@ -417,7 +417,7 @@ def test_inspect_brackets_what_happens_in_a_ball(tmp_path):
     result = run("inspect", *words, "--ball", 0.5, "--save", tmp_path / "pictures")
     assert result.exit_code == 0, result.output
     net = am.mlp(13, [8, 8], activation="tanh", readout="sign", seed=0)
-    X = data.measured_inputs(data.load("wine"), 2, 0)
+    X = data.measured_samples(data.load("wine"), 2, 0).inputs
     found = {
         "largest ||H||, first input": net.curvature_in_ball(X[0], 0.5),
         "largest |f - f_lin|, first input": net.remainder_in_ball(X[0], 0.5),

@@ -56,7 +56,7 @@ def test_the_key_is_pinned():
     """Another key for the same point would throw away every result on disk."""
     point = dataclasses.replace(design.points(DIGITS, table())[0], version="0.1.0")
     assert json.loads(point.to_json())["settings"]["options"]["hidden"] == ["m", "m", "m"]
-    assert point.key == "03c61e52b90df740c518eb3d971b68d8b37cfa490ecc65ab1806568b3e59ebbf"
+    assert point.key == "a971abea1c683fa91aaa6e509ee743d3ccd667fe0f1f04da17e8c1c916c39c04"
 
 
 CHANGES = {
@@ -73,6 +73,7 @@ CHANGES = {
     "settings.data": "other",
     "settings.n_measured": 5,
     "settings.data_seed": 1,
+    "settings.training_steps": 7,
 }
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import study_points
+from assembly.data import Samples
 from assembly.errors import ArgumentError, ResourceError
 from assembly.study import design, engine
 from assembly.study.specification import parse
 from study_cases import STUDY, table
 
 POINTS = design.points(parse(STUDY), table())
-INPUTS = np.random.default_rng(0).standard_normal((2, 6))
+INPUTS = Samples(np.random.default_rng(0).standard_normal((2, 6)), np.ones(2))
 
 
 def run(function, workers, points=POINTS):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import assembly as am
+from assembly.data import Samples
 from assembly.diagnostics import diversity
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
@@ -15,6 +16,7 @@ from assembly.study.specification import architecture, columns, load, override
 from study_cases import table
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5))
+SAMPLES = Samples(INPUTS, np.array([1.0, -1.0]))
 DIGITS = override(load("digits"), widths=[6, 8, 10, 60], seeds=3)
 DATA = table(n_columns=5)
 POINTS = {point.architecture: point for point in design.points(DIGITS, DATA) if point.width == 8 and point.seed == 1}
@@ -35,7 +37,7 @@ def measured(request):
     point = changed(request.param)
     net = measure.build(point)
     hessians = [net.hessian(x) @ np.eye(net.n_parameters) for x in INPUTS]
-    return net, [np.linalg.eigh(H) for H in hessians], measure.measure(point, INPUTS)
+    return net, [np.linalg.eigh(H) for H in hessians], measure.measure(point, SAMPLES)
 
 
 def top(eigen):
@@ -141,7 +143,7 @@ def test_columns_are_those_of_the_table_of_quantities(measured):
 
 def test_what_did_not_converge_is_counted_and_never_a_number(monkeypatch):
     monkeypatch.setattr(measure, "MAX_STEPS", 3)
-    row = measure.measure(changed(), INPUTS)
+    row = measure.measure(changed(), SAMPLES)
     assert row["n_unconverged"] == 2.0
     assert row["largest_residual"] > 1e-9
     gone = {name for name, value in row.items() if math.isnan(value)}
@@ -154,8 +156,8 @@ def test_what_did_not_converge_is_counted_and_never_a_number(monkeypatch):
 
 def test_the_scale_of_the_output_cancels_where_it_must():
     """Claim 15's warning: with the mean-field scale ||H|| is sqrt(m) times smaller, and the ratios tell."""
-    ntk = measure.measure(changed(), INPUTS)
-    mean_field = measure.measure(changed(parametrization="mean-field", gamma=None), INPUTS)
+    ntk = measure.measure(changed(), SAMPLES)
+    mean_field = measure.measure(changed(parametrization="mean-field", gamma=None), SAMPLES)
     s = math.sqrt(8.0)
     assert mean_field["hessian_norm"] == pytest.approx(ntk["hessian_norm"] / s, rel=1e-9)
     assert mean_field["hessian_over_gradient_squared"] == pytest.approx(
@@ -181,7 +183,7 @@ def test_a_network_dead_at_every_input_gives_no_number_and_no_error():
     net = am.mlp(3, [2], "relu", seed=0).with_parameters([-1.0] * 6 + [1.0, 1.0])
     X = np.ones((2, 3))
     assert math.isnan(kernel_change(net, X, np.full(8, 8**-0.5), 1.0))
-    row = measure.measure(dead_point(), INPUTS)
+    row = measure.measure(dead_point(), SAMPLES)
     assert math.isnan(row["kernel_change_top_eigenvector"])
     assert math.isnan(row["hessian_over_gradient_squared"])
     assert (row["hessian_norm"], row["gradient_norm"], row["kernel_norm"]) == (0.0, 0.0, 0.0)
@@ -217,7 +219,7 @@ def test_an_output_in_the_midst_of_the_graph_is_no_hidden_neuron():
 def of_builder(name, width=6, shape=(2, 3), quantities=(), **changes):
     """A point on random inputs of six columns."""
     options = architecture({"label": "a", "builder": name, **changes}).options
-    settings = design.Settings(options, shape, quantities, 1.0, 1e-9, "", 2, 0)
+    settings = design.Settings(options, shape, quantities, 1.0, 1e-9, "", 2, 0, 10)
     return design.Point("a", name, width, 4, settings)
 
 
@@ -244,7 +246,7 @@ def every_kind(request):
     shape = (4, 4) if request.param == "cnn" else (2, 3)
     point = of_builder(request.param, shape=shape, **SMALL[request.param])
     inputs = np.random.default_rng(1).normal(size=(2, math.prod(shape)))
-    return measure.build(point), inputs, measure.measure(point, inputs)
+    return measure.build(point), inputs, measure.measure(point, Samples(inputs, np.ones(len(inputs))))
 
 
 def neuron_gradients(net, layer, x):
@@ -329,7 +331,7 @@ def test_layers_too_large_for_a_gram_matrix_end_the_cosines(monkeypatch):
 @pytest.mark.parametrize("output_activation", ["softmax", "tanh", "identity"])
 def test_of_several_outputs_the_first_is_measured(output_activation):
     point = of_builder("mlp", n_outputs=3, output_activation=output_activation, hidden=["m", "m"])
-    row = measure.measure(point, SIX)
+    row = measure.measure(point, Samples(SIX, np.ones(2)))
     whole = am.mlp(6, [6, 6], n_outputs=3, output_activation=output_activation, readout="sign", seed=4)
     expected = [np.abs(np.linalg.eigvalsh(whole.hessian(x, 0) @ np.eye(whole.n_parameters))).max() for x in SIX]
     assert row["hessian_norm"] == pytest.approx(np.mean(expected), rel=1e-7)
@@ -355,10 +357,10 @@ STATUS = {"n_unconverged", "largest_residual", "n_steps"}
     ],
 )
 def test_only_what_is_asked_for_is_measured_and_the_same(asked, monkeypatch):
-    whole = measure.measure(changed(), INPUTS)
+    whole = measure.measure(changed(), SAMPLES)
     point = changed()
     settings = dataclasses.replace(point.settings, quantities=asked)
-    row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
+    row = measure.measure(dataclasses.replace(point, settings=settings), SAMPLES)
     iterates = any(name.startswith(("hessian", "remainder_top", "kernel_change")) for name in asked)
     asked = quantities.asked_for(asked)
     assert set(row) == {name for name in whole if quantities.pattern(name) in asked} | (STATUS if iterates else set())
@@ -385,13 +387,13 @@ def test_what_is_not_asked_for_is_not_computed(asked, left_out, monkeypatch):
         monkeypatch.setattr(am.Assembly if name in of_the_net else measure, of_the_net.get(name, name), None)
     point = changed()
     settings = dataclasses.replace(point.settings, quantities=tuple(quantities.pattern(name) for name in asked))
-    row = measure.measure(dataclasses.replace(point, settings=settings), INPUTS)
+    row = measure.measure(dataclasses.replace(point, settings=settings), SAMPLES)
     named = {name for name in quantities.asked_for(asked) if name != "rms_cosine_layer_2"}
     assert {name for name in row if not name.startswith("rms_cosine")} - STATUS == named
 
 
 def test_the_norm_never_stands_alone():
-    row = measure.measure(requested("hessian_norm"), INPUTS)
+    row = measure.measure(requested("hessian_norm"), SAMPLES)
     assert {"gradient_norm", "hessian_over_gradient_squared", "hessian_times_radius_over_gradient"} <= set(row)
 
 
@@ -413,7 +415,7 @@ def test_what_is_costly_is_measured_on_request_only(measured):
 
 def test_hessians_of_neurons_are_medians_of_those_of_every_neuron_alone():
     point = requested(*quantities.NEURON_HESSIANS, hidden=[4, 3, "m"])
-    net, row = measure.build(point), measure.measure(point, INPUTS)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
     assert set(row) == {name.format(l=layer) for name in quantities.NEURON_HESSIANS for layer in (2, 3)}
     for layer in (2, 3):
         norms, ratios = [], []
@@ -433,7 +435,7 @@ def test_hessians_of_neurons_that_did_not_converge_are_no_number(monkeypatch):
     from assembly.neuron import Layer
 
     monkeypatch.setattr(Layer, "hessian_norms", lambda layer, x, tol: Estimate(np.ones(8), np.ones(8), False, 3))
-    row = measure.measure(requested(*quantities.NEURON_HESSIANS), INPUTS)
+    row = measure.measure(requested(*quantities.NEURON_HESSIANS), SAMPLES)
     assert row
     assert all(math.isnan(value) for value in row.values())
 
@@ -452,7 +454,7 @@ def test_conditions_and_worst_cases_are_those_of_the_diagnostics():
 
     names = ("principal_share", "predicted_hessian_over_gradient_squared", "remainder_worst", "kernel_change_worst")
     point = requested(*names, hidden=["m", "m"])
-    net, row = measure.build(point), measure.measure(point, INPUTS)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
     assert set(row) == set(names)
     conditions = [principal_shares(net, x) for x in INPUTS]
     radius = point.settings.radius
@@ -469,7 +471,7 @@ def test_conditions_and_worst_cases_are_those_of_the_diagnostics():
 def test_the_curvature_in_the_ball_is_bracketed():
     names = ("hessian_norm", "curvature_in_ball_lower", "curvature_in_ball_upper")
     point = requested(*names, hidden=["m"])
-    net, row = measure.build(point), measure.measure(point, INPUTS)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
     found = [net.curvature_in_ball(x, point.settings.radius) for x in INPUTS]
     np.testing.assert_allclose(row[names[1]], np.mean([one.lower for one in found]), rtol=1e-9)
     np.testing.assert_allclose(row[names[2]], np.mean([one.upper for one in found]), rtol=1e-9)
@@ -478,7 +480,7 @@ def test_the_curvature_in_the_ball_is_bracketed():
 
 def test_worst_cases_are_no_less_than_along_the_top_eigenvector():
     names = ("remainder_worst", "remainder_top_eigenvector", "kernel_change_worst", "kernel_change_top_eigenvector")
-    row = measure.measure(requested(*names), INPUTS)
+    row = measure.measure(requested(*names), SAMPLES)
     assert row["remainder_worst"] >= row["remainder_top_eigenvector"] * (1.0 - 1e-9)
     assert row["kernel_change_worst"] >= row["kernel_change_top_eigenvector"] * (1.0 - 1e-9)
 
@@ -496,3 +498,26 @@ def test_a_claim_on_what_is_not_asked_for_is_a_mistake():
         parse(text.replace("QUANTITIES", ""))
     asked = parse(text.replace("QUANTITIES", 'quantities = ["remainder_worst"]'))
     assert asked.claims[0].quantity == "remainder_worst"
+
+
+def test_trained_quantities_are_those_of_a_plain_loop_of_gradient_descent():
+    point = requested(*quantities.TRAINED)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
+    linear, y = net.linearize(), SAMPLES.targets
+    w, v, K0 = net.parameters.copy(), net.parameters.copy(), net.tangent_kernel(INPUTS)
+    eta = 1.0 / np.linalg.eigvalsh(K0)[-1]
+    for _ in range(point.settings.training_steps):
+        at, beside = net.with_parameters(w), linear.with_parameters(v)
+        w = w - eta * sum((at(x) - t) * at.gradient(x) for x, t in zip(INPUTS, y, strict=True))
+        v = v - eta * sum((beside(x) - t) * net.gradient(x) for x, t in zip(INPUTS, y, strict=True))
+    moved, gap = net.with_parameters(w), net.with_parameters(w)(INPUTS) - linear.with_parameters(v)(INPUTS)
+    wanted = (
+        np.linalg.norm(moved.tangent_kernel(INPUTS) - K0) / np.linalg.norm(K0),
+        np.linalg.norm(w - net.parameters),
+        np.abs(w - net.parameters).max(),
+        np.sqrt(np.mean((moved(INPUTS) - linear.with_parameters(w)(INPUTS)) ** 2)),
+        np.sqrt(np.mean(gap**2)),
+        np.sum((moved(INPUTS) - y) ** 2) / np.sum((net(INPUTS) - y) ** 2),
+    )
+    for name, value in zip(quantities.TRAINED, wanted, strict=True):
+        np.testing.assert_allclose(row[name], value, rtol=1e-6, atol=1e-14, err_msg=name)

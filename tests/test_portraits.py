@@ -20,7 +20,7 @@ KEYS = {
     "network": 'hidden = ["m", "m"]',
     "bottleneck": 'builder = "bottleneck"\nhidden = ["m", 1, "m"]',
 }
-X = data.measured_inputs(data.load("wine"), 2, 0)[0]
+X = data.measured_samples(data.load("wine"), 2, 0).inputs[0]
 
 
 def a_result(keys=None, widths=WIDTHS, without=()):

@@ -34,7 +34,9 @@ class Settings:
     data : str
         Fingerprint of the data, see `assembly.data.Data`.
     n_measured, data_seed : int
-        Which inputs are measured, see `assembly.data.measured_inputs`.
+        Which inputs are measured, see `assembly.data.measured_samples`.
+    training_steps : int
+        Steps of gradient descent, for quantities of trained networks.
     """
 
     options: dict[str, Any]
@@ -45,6 +47,7 @@ class Settings:
     data: str
     n_measured: int
     data_seed: int
+    training_steps: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def point(
         data=data.fingerprint,
         n_measured=specification.data.n_measured,
         data_seed=specification.data.seed,
+        training_steps=specification.training_steps,
     )
     return Point(architecture.label, architecture.builder, width, seed, settings)
 

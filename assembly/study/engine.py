@@ -18,11 +18,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import loky
 import numpy as np
 from loky.process_executor import ProcessPoolExecutor
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from assembly import threads
@@ -31,8 +31,10 @@ from assembly.errors import AssemblyError, ResourceError
 from assembly.progress import silence
 from assembly.study.design import Point
 
-Inputs = NDArray[np.float64]
-PointFunction = Callable[[Point, Inputs], dict[str, float]]
+if TYPE_CHECKING:
+    from assembly.data import Samples
+
+PointFunction = Callable[[Point, "Samples"], dict[str, float]]
 
 MAXIMUM_ATTEMPTS = 3
 _THREADS = dict.fromkeys(
@@ -74,7 +76,7 @@ def usable_cores() -> int:
 
 
 def run(
-    function: PointFunction, points: Sequence[Point], inputs: Inputs | Callable[[Point], Inputs], workers: int = 1
+    function: PointFunction, points: Sequence[Point], samples: Samples | Callable[[Point], Samples], workers: int = 1
 ) -> Generator[Outcome]:
     """Yield the outcome of every point, as they finish.
 
@@ -84,10 +86,10 @@ def run(
     Parameters
     ----------
     function : callable
-        ``function(point, inputs)`` returns the quantities; importable by name, so that a worker finds it.
+        ``function(point, samples)`` returns the quantities; importable by name, so that a worker finds it.
     points : sequence of Point
-    inputs : ndarray or callable
-        Given to every call; ``inputs(point)`` where points of several studies have inputs of their own.
+    samples : Samples or callable
+        Given to every call; ``samples(point)`` where points of several studies have samples of their own.
     workers : int
         Worker processes; 1 runs in this process.
 
@@ -104,15 +106,15 @@ def run(
     ResourceError
         If worker processes keep dying whatever the point.
     """
-    inputs_of = inputs if callable(inputs) else lambda _: inputs
+    samples_of = samples if callable(samples) else lambda _: samples
     if min(check_count("workers", workers), len(points)) <= 1:
         for point in points:
-            yield compute(function, point, inputs_of(point))
+            yield compute(function, point, samples_of(point))
     else:
-        yield from _run_on_processes(function, points, inputs_of, min(workers, len(points)))
+        yield from _run_on_processes(function, points, samples_of, min(workers, len(points)))
 
 
-def compute(function: PointFunction, point: Point, inputs: Inputs) -> Outcome:
+def compute(function: PointFunction, point: Point, samples: Samples) -> Outcome:
     """Return the outcome of one point, computed here with one thread."""
     start = time.perf_counter()
     quantities: dict[str, float] | None = None
@@ -120,7 +122,7 @@ def compute(function: PointFunction, point: Point, inputs: Inputs) -> Outcome:
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(limits=1), threads.limited(1):
         warnings.simplefilter("always")
         try:
-            quantities = {str(name): float(value) for name, value in function(point, inputs).items()}
+            quantities = {str(name): float(value) for name, value in function(point, samples).items()}
         except (AssemblyError, ArithmeticError, MemoryError, np.linalg.LinAlgError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error, MemoryError):
@@ -133,7 +135,7 @@ def compute(function: PointFunction, point: Point, inputs: Inputs) -> Outcome:
 
 
 def _run_on_processes(
-    function: PointFunction, points: Sequence[Point], inputs_of: Callable[[Point], Inputs], workers: int
+    function: PointFunction, points: Sequence[Point], samples_of: Callable[[Point], Samples], workers: int
 ) -> Generator[Outcome]:
     waiting, suspects = deque(points), deque[Point]()
     attempts = dict.fromkeys((point.key for point in points), 0)
@@ -147,11 +149,11 @@ def _run_on_processes(
             if len(running) >= (workers if finished_one and not suspects else 1):
                 return
             queue = suspects or waiting
-            inputs = inputs_of(queue[0])
+            samples = samples_of(queue[0])
             with (
                 _signals_held()
             ):  # workers start at the first submit and inherit the mask: Ctrl-C is the driver's alone
-                running[pool.submit(compute, function, queue[0], inputs)] = queue[0]
+                running[pool.submit(compute, function, queue[0], samples)] = queue[0]
             queue.popleft()
 
     try:

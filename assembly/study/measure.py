@@ -16,14 +16,17 @@ from assembly.diagnostics.conditions import principal_shares
 from assembly.diagnostics.diversity import rms_cosine, share_nothing
 from assembly.diagnostics.dominance import dominance, trainable_layers
 from assembly.diagnostics.linearity import kernel_change, ratios, remainder, worst_kernel_change, worst_remainder
+from assembly.dynamics.train import train
+from assembly.errors import DivergenceError
 from assembly.model import Assembly
 from assembly.seeds import generator
 from assembly.study import quantities
 from assembly.study.builders import BUILDERS
-from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS
+from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS, TRAINED
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
+    from assembly.data import Samples
     from assembly.estimate import Estimate
     from assembly.study.design import Point, Settings
 
@@ -78,13 +81,14 @@ def curved_layers(net: Assembly) -> list[int]:
     ]
 
 
-def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
+def measure(point: Point, samples: Samples) -> dict[str, float]:
     """Return the quantities of one point that its settings ask for, the mean over the inputs.
 
     Parameters
     ----------
     point : Point
-    inputs : ndarray of shape (n, n_inputs)
+    samples : Samples
+        The targets are needed by quantities of trained networks only.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def measure(point: Point, inputs: NDArray[np.float64]) -> dict[str, float]:
     20 + 6 n passes over the weights; memory nine copies of the parameters. Whatever no quantity needs that is asked for
     is left out. Quantities on request cost what the functions behind them say.
     """
-    return measure_network(build(point), inputs, point.settings, random_numbers(point))
+    return measure_network(build(point), samples, point.settings, random_numbers(point))
 
 
 def random_numbers(point: Point) -> np.random.Generator:
@@ -106,11 +110,9 @@ def random_numbers(point: Point) -> np.random.Generator:
     return generator(point.seed, "direction", point.architecture, point.width)
 
 
-def measure_network(
-    net: Assembly, inputs: NDArray[np.float64], settings: Settings, rng: np.random.Generator
-) -> dict[str, float]:
+def measure_network(net: Assembly, samples: Samples, settings: Settings, rng: np.random.Generator) -> dict[str, float]:
     """Return every quantity that the settings ask for, the mean over the inputs; `rng` draws the random direction."""
-    wanted = set(quantities.asked_for(settings.quantities))
+    inputs, wanted = samples.inputs, set(quantities.asked_for(settings.quantities))
     direction = _random_direction(net, rng) if "remainder_random" in wanted else None
     rows, statuses = [], []
     pairs = _TopPairs(net, inputs, settings.tol)
@@ -119,7 +121,7 @@ def measure_network(
         rows.append(_gathered(_AT_ONE_INPUT, one, wanted))
         statuses.append(one.status())
     found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    found |= _gathered(_AT_ALL_INPUTS, (net, inputs, settings), wanted)
+    found |= _gathered(_AT_ALL_INPUTS, (net, samples, settings), wanted)
     combined = {name: float(combine([one[name] for one in statuses])) for name, combine in _STATUS if statuses[0]}
     return found | combined
 
@@ -318,9 +320,12 @@ _AT_ONE_INPUT: dict[tuple[str, ...], Callable[[_AtOneInput], Row]] = {
 # --- at all inputs together ------------------------------------------------------------------------------------------
 
 
-def _kernel_summary(subject: tuple[Assembly, NDArray[Any], Settings]) -> Row:
-    net, inputs, _ = subject
-    kernel = net.tangent_kernel(inputs)
+_Subject = tuple[Assembly, "Samples", "Settings"]
+
+
+def _kernel_summary(subject: _Subject) -> Row:
+    net, samples, _ = subject
+    kernel = net.tangent_kernel(samples.inputs)
     eigenvalues = np.linalg.eigvalsh(kernel)
     return {
         "kernel_norm": float(np.linalg.norm(kernel)),
@@ -329,14 +334,36 @@ def _kernel_summary(subject: tuple[Assembly, NDArray[Any], Settings]) -> Row:
     }
 
 
-def _worst_kernel_change(subject: tuple[Assembly, NDArray[Any], Settings]) -> Row:
-    net, inputs, settings = subject
-    return {"kernel_change_worst": worst_kernel_change(net, inputs, settings.radius)}
+def _worst_kernel_change(subject: _Subject) -> Row:
+    net, samples, settings = subject
+    return {"kernel_change_worst": worst_kernel_change(net, samples.inputs, settings.radius)}
+
+
+def _trained(subject: _Subject) -> Row:
+    """The network after gradient descent at the default step size; NaN where it diverged."""
+    net, samples, settings = subject
+    n_steps = settings.training_steps
+    try:
+        run = train(net, *samples, n_steps=n_steps, every=n_steps, record=("distance", "kernel", "remainder"))
+    except DivergenceError:
+        return dict.fromkeys(TRAINED, math.nan)
+    last = {name: float(values[-1]) for name, values in run.table.items()}
+    loss = last["loss"] / float(run["loss"][0])
+    found = (
+        last["kernel_change"],
+        last["distance"],
+        last["largest_entry"],
+        last["remainder"],
+        last["gap_linearized"],
+        loss,
+    )
+    return dict(zip(TRAINED, found, strict=True))
 
 
 _AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
     ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue"): _kernel_summary,
     ("kernel_change_worst",): _worst_kernel_change,
+    TRAINED: _trained,
 }
 
 

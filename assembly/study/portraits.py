@@ -86,7 +86,7 @@ def draw_portraits(result: StudyResult) -> list[Portrait]:
         return []
     try:
         loaded = datasets.load(specification.data.source, specification.data.target)
-        x = datasets.measured_inputs(loaded, specification.data.n_measured, specification.data.seed)[0]
+        x = datasets.measured_samples(loaded, specification.data.n_measured, specification.data.seed).inputs[0]
     except AssemblyError:
         return []
     portraits = []

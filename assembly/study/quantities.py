@@ -51,6 +51,10 @@ class Quantity:
 
 COSINES = "rms_cosine_layer_{l}"
 NEURON_HESSIANS = ("neuron_hessian_norm_layer_{l}", "neuron_hessian_over_gradient_layer_{l}")
+TRAINED = (
+    *("kernel_change_trained", "distance_trained", "largest_entry_trained"),
+    *("remainder_trained", "gap_trained", "loss_trained"),
+)
 LARGEST_GRAM = 4096  # neurons of a layer whose cosines are measured: a matrix of 128 MiB for each layer below
 _REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
 
@@ -248,6 +252,58 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"\Delta K_{\mathrm{worst}}",
         "Largest relative change |K_w - K_0|_F / |K_0|_F of the tangent kernel that an ascent finds within distance R "
         "of the initial parameters: never more than the true supremum; a pure number.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[0],
+        "kernel change, trained",
+        "Δ<i>K</i>, trained",
+        r"\Delta K_{\mathrm{trained}}",
+        "Relative change |K_t - K_0|_F / |K_0|_F of the tangent kernel by gradient descent on the inputs measured; "
+        "a pure number.",
+        note="Smaller than the worst change at the same distance: training goes along gradients.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[1],
+        "|w - w0|, trained",
+        "|<i>w</i> - <i>w</i><sub>0</sub>|, trained",
+        r"|w_t - w_0|",
+        "Distance from the initial parameters that gradient descent went; parameters.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[2],
+        "largest |w_i - w0_i|, trained",
+        "max |<i>w<sub>i</sub></i> - <i>w</i><sub>0,<i>i</i></sub>|, trained",
+        r"\max_i |w_{t,i} - w_{0,i}|",
+        "Largest change of any single parameter by gradient descent.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[3],
+        "remainder, trained",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, trained",
+        r"|f - f_{\mathrm{lin}}|_{\mathrm{trained}}",
+        "Root mean square over the inputs of f - f_lin at the parameters that gradient descent reached; in units of "
+        "the output.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[4],
+        "gap, trained",
+        "|<i>f</i> - <i>f</i><sub>lin</sub>|, both trained",
+        r"|f_t - f_{\mathrm{lin}, t}|",
+        "Root mean square over the inputs between the trained network and its linearised model, trained the same way; "
+        "in units of the output.",
+        is_on_request=True,
+    ),
+    Quantity(
+        TRAINED[5],
+        "loss left, trained",
+        "loss left, trained",
+        r"L_t / L_0",
+        "Share of the initial loss that gradient descent leaves; a pure number.",
         is_on_request=True,
     ),
     Quantity(

@@ -137,7 +137,7 @@ class StudyRun:
     ----------
     points : list of Point
         All points, in the order they are run.
-    inputs : ndarray
+    samples : Samples
         At which everything is measured.
     stored : dict of str to float
         Keys of the points that were on disk at the start, with the seconds they took.
@@ -156,7 +156,7 @@ class StudyRun:
     def __init__(self, specification: Specification, folder: str | Path, start: float) -> None:
         data = _checked_data(specification)
         self.specification, self.folder = specification, Path(folder)
-        self.inputs = datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
+        self.samples = datasets.measured_samples(data, specification.data.n_measured, specification.data.seed)
         self.points = design.points(specification, data)
         self.stored: dict[str, float] = {}
         self.todo: list[Point] = []
@@ -233,11 +233,11 @@ def measure_all(
         Called with each study once none of its points is missing any more.
     """
     wanted: dict[str, list[StudyRun]] = {}
-    first: dict[str, tuple[Point, engine.Inputs]] = {}
+    first: dict[str, tuple[Point, datasets.Samples]] = {}
     for run in runs:
         for point in run.todo:
             wanted.setdefault(point.key, []).append(run)
-            first.setdefault(point.key, (point, run.inputs))
+            first.setdefault(point.key, (point, run.samples))
     left = {id(run): len(run.todo) for run in runs}
     points = list({point.key: point for run in runs for point in run.points}.values())
     stored = {key: seconds for run in runs for key, seconds in run.stored.items() if key not in wanted}
@@ -266,7 +266,7 @@ def check_study(specification: Specification, workers: int | None = None) -> Non
     """Raise what `run_study` would raise at once for its data, networks and workers, before anything is shown."""
     check_count("workers", 1 if workers is None else workers)
     data = _checked_data(specification)
-    datasets.measured_inputs(data, specification.data.n_measured, specification.data.seed)
+    datasets.measured_samples(data, specification.data.n_measured, specification.data.seed)
 
 
 def _checked_data(specification: Specification) -> datasets.Data:

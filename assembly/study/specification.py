@@ -315,6 +315,8 @@ class Specification(_Table):
         Distance R from the initial parameters at which remainders are measured.
     tol : float
         Relative residual of every eigenvalue.
+    training_steps : int
+        Steps of gradient descent before what is measured of trained networks.
     quantities : tuple of str
         What is measured, names of `assembly.study.quantities`; if left out, all that is measured without request.
     data : DataSpecification
@@ -330,6 +332,7 @@ class Specification(_Table):
     seeds: _Seeds = RECOMMENDED_SEEDS
     radius: _Positive = 1.0
     tol: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, description="a number above 0 and below 1")] = 1e-4
+    training_steps: _Count = 400
     quantities: Annotated[
         tuple[_Quantity, ...], Field(strict=False, description="a list of quantities; `assembly list` shows them")
     ] = ()

@@ -1,0 +1,132 @@
+"""Training one architecture at one or several widths on real data: what the command line asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assembly.data import Data
+from assembly.dynamics.history import History
+from assembly.dynamics.train import TrainingProgress, train
+from assembly.errors import ArgumentError, DivergenceError
+from assembly.seeds import generator
+
+if TYPE_CHECKING:
+    from assembly.model import Assembly
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to train on, and others to test on.
+
+    Attributes
+    ----------
+    X, y, X_test, y_test : ndarray
+    description : str
+    """
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    X_test: NDArray[np.float64]
+    y_test: NDArray[np.float64]
+    description: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One width of a family, trained.
+
+    Attributes
+    ----------
+    width, n_parameters : int
+    history : History
+    """
+
+    width: int
+    n_parameters: int
+    history: History
+
+
+def split(data: Data, n_rows: int, n_test: int, seed: int) -> Split:
+    """Return rows of a data set for training and for testing, chosen by the seed; fewer to test on if there are fewer.
+
+    Raises
+    ------
+    ArgumentError
+        If the data have fewer than n_rows rows.
+    """
+    total = len(data.inputs)
+    if n_rows > total:
+        raise ArgumentError(f"The '--rows' option must be at most {total}, the rows of {data.name}. Got {n_rows}.")
+    order = generator(seed, "training rows").permutation(total)
+    chosen, others = order[:n_rows], order[n_rows : n_rows + n_test]
+    words = f"{data.description}; trained on {n_rows} rows, tested on {len(others)}"
+    return Split(data.inputs[chosen], data.targets[chosen], data.inputs[others], data.targets[others], words)
+
+
+def train_family(
+    build: Callable[[int], Assembly],
+    widths: Sequence[int],
+    rows: Split,
+    folder: Path,
+    options: dict[str, Any],
+    on_progress: Callable[[int, TrainingProgress], None],
+) -> list[Trained]:
+    """Train a network of every width; each run has a checkpoint ``width-M.npz`` in the folder and goes on from there.
+
+    Parameters
+    ----------
+    build : callable
+        width -> network.
+    widths : sequence of int
+    rows : Split
+    folder : Path
+    options : dict
+        Of `assembly.train`.
+    on_progress : callable
+        Called with the width and its progress.
+
+    Raises
+    ------
+    DivergenceError, TrainingInterrupted
+        As `assembly.train`; a width that diverges beside others is kept as far as it went.
+    """
+    found: list[Trained] = []
+    tests: dict[str, Any] = {"X_test": rows.X_test, "y_test": rows.y_test} if len(rows.X_test) else {}
+    for width in widths:
+        net = build(width)
+        try:
+            history = train(
+                net,
+                rows.X,
+                rows.y,
+                **tests,
+                **options,
+                checkpoint=folder / f"width-{width}.npz",
+                on_progress=lambda progress, width=width: on_progress(width, progress),  # type: ignore[misc]
+            )
+        except DivergenceError as error:
+            if len(widths) == 1 or not isinstance(error.history, History):
+                raise
+            history = error.history
+        history.to_csv(folder / f"width-{width}.csv")
+        found.append(Trained(width, net.n_parameters, history))
+    return found
+
+
+def accuracy(outputs: NDArray[Any], targets: NDArray[np.float64]) -> float | None:
+    """Return the share of targets of -1 and 1 whose sign the outputs have; None for other targets.
+
+    Examples
+    --------
+    >>> accuracy(np.array([[0.3], [0.2]]), np.array([1.0, -1.0]))
+    0.5
+    """
+    if not len(targets) or not np.isin(targets, (-1.0, 1.0)).all():
+        return None
+    return float(np.mean(np.sign(outputs[:, 0]) == targets))
