@@ -41,7 +41,6 @@ MOST_NEURONS = 4096  # whose activation is tried
 N_TRIALS = 3
 SECONDS_PER_STEP = 1e-4  # of an eigenvalue iteration, for what is done once whatever the size,
 SECONDS_PER_CALL = 2e-5  # and around every block
-STEPS = (6.0, 1.0, 3.0)  # see `typical_steps`
 NODE_VECTORS = 8  # of every sample: values, derivatives, adjoints and what they are computed with
 
 
@@ -76,18 +75,34 @@ class Cost:
         return f"about {duration(self.seconds)} and {gibibytes(self.n_bytes)}"
 
 
-def typical_steps(tol: float, width: int) -> float:
-    r"""Return how many steps an eigenvalue iteration typically takes, for a network of width m and d digits asked for.
+def typical_steps(tol: float, width: int, size: float, n_hidden: int) -> float:
+    r"""Return how many steps an eigenvalue iteration typically takes, for d digits asked for.
 
-    :math:`(a + b \log_2 m) (1 + d / c)`, fitted to the built-in architectures; `forecast` names those that differ.
+    In a network of two hidden layers of m neurons about :math:`(6 + \log_2 m)(1 + d/3)`, in one of four or more
+    :math:`m^{1/3} (1.75 + 0.68 d)`, in between the geometric mean. Where neurons have other in-degrees than their layer
+    has neurons, m is the geometric mean of both. Fitted to the built-in architectures; `forecast` says how well.
+
+    Parameters
+    ----------
+    tol : float
+        10^-d.
+    width : int
+        Minimum in-degree.
+    size : float
+        Neurons of a hidden layer, the median.
+    n_hidden : int
 
     Examples
     --------
-    >>> typical_steps(1e-6, 512) > typical_steps(1e-2, 512)
+    >>> typical_steps(1e-6, 512, 512, 3) > typical_steps(1e-2, 512, 512, 3)
+    True
+    >>> typical_steps(1e-6, 4096, 4096, 5) > typical_steps(1e-6, 4096, 4096, 2)
     True
     """
-    start, growth, digits = STEPS
-    return (start + growth * math.log2(max(width, 2))) * (1.0 - math.log10(tol) / digits)
+    digits, m = -math.log10(tol), max(math.sqrt(width * size), 2.0)
+    shallow, deep = (6.0 + math.log2(m)) * (1.0 + digits / 3.0), m ** (1.0 / 3.0) * (1.75 + 0.68 * digits)
+    depth = min(max((n_hidden - 2) / 2.0, 0.0), 1.0)
+    return float(shallow ** (1.0 - depth) * deep**depth)
 
 
 def extrapolated(half: float, whole: float, times: float) -> float:
@@ -137,7 +152,7 @@ class Forecast:
         tol, n = check_number("tol", tol, above=0.0, below=1.0), check_count("n", n)
         if one_hidden_layer.applies_to(self._program, self._bends):
             return self._cost(self._evaluation(n, bends=True) + n * SECONDS_PER_STEP, self._nodes(n))
-        size, steps = self._program.n_coordinates, typical_steps(tol, self._graph.width)
+        size, steps = self._program.n_coordinates, self._steps(tol)
         affordable = BASIS_BYTES // (size * self._program.dtype.itemsize) - WORKING_VECTORS
         kept = min(steps, BASIS_SIZE, max(affordable, 20))
         parts = lockstep.groups(self._program, n, lockstep.N_STEPS + lockstep.WORKING_VECTORS)
@@ -184,6 +199,10 @@ class Forecast:
 
     def __str__(self) -> str:
         return f"{self.n_parameters:,} parameters, {gibibytes(self.weights)}"
+
+    def _steps(self, tol: float) -> float:
+        sizes = [sum(self._graph.groups[group].size for group in layer) for layer in self._graph.layers[1:-1]]
+        return typical_steps(tol, self._graph.width, float(np.median(sizes or [1])), len(sizes))
 
     def _cost(self, seconds: float, numbers: int) -> Cost:
         return Cost(seconds, self.weights, numbers * self._program.dtype.itemsize)
@@ -381,10 +400,9 @@ def forecast(network: Assembly | Callable[..., Assembly], *arguments: Any, **opt
     Notes
     -----
     Most jobs of more than a tenth of a second are within a factor 1.5 where the eigenvalue iteration takes the typical
-    number of steps. About nine of ten networks in layers take 0.6 to 1.7 times as many; a random graph with many more
-    neurons in a layer than parents for each takes three times as many, a bottleneck half, a committee, or a mean-field
-    network, in which no neuron stands out, ten times or more. A Gram matrix of a network with skips takes two or three
-    times as long as forecast, and convolutions may hold twice as much.
+    number of steps. About nine of ten networks in layers and random graphs take 0.6 to 1.7 times as many; a committee,
+    or a mean-field network, in which no neuron stands out, ten times or more. A Gram matrix of a network with skips
+    takes two or three times as long as forecast, and convolutions may hold twice as much.
 
     Cost: a few passes over the weights, of at most 64 MB of every block; sparse and tied edges are placed, and passed
     as they are.
