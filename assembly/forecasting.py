@@ -7,7 +7,7 @@ weights of 1 that take as much memory as those of the network, and a large one o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter as clock
@@ -175,7 +175,7 @@ class Forecast:
         return self._cost(seconds, self._nodes(n) + 3 * n**2 + n * outside)
 
     def gram(self, layer: int) -> Cost:
-        """Return what ``net.layers[layer].gram(x)`` will take: two matrix products for every block below.
+        """Return what ``net.layers[layer].gram(x)`` will take: two matrix products for every pair of groups met.
 
         Raises
         ------
@@ -184,17 +184,10 @@ class Forecast:
         """
         if not 0 <= check_count("layer", layer, minimum=0) < len(self._graph.layers):
             raise ArgumentError(f"The 'layer' argument must be below {len(self._graph.layers)}. Got {layer}.")
-        levels = self._graph.levels
-        below = [
-            i
-            for i, one in enumerate(self._graph.connections)
-            if levels[one.target] <= layer and not self._program.blocks[i].from_given
-        ]
-        first = {group for group, level in enumerate(levels) if level == 1}
-        seconds = sum(self._trials.congruence(i, is_diagonal=self._graph.connections[i].source in first) for i in below)
-        squares = [self._program.blocks[i].n_target ** 2 for i in below]
-        has_skips = any(len(entering) > 1 for entering in self._graph.incoming)
-        kept = 2 * max(squares, default=0) + (sum(squares) if has_skips else 0)
+        met = _Pairs(self._program, self._graph.layers[layer])
+        multiplied = sum(self._trials.multiply(*one) for one in met.multiplied)
+        seconds = multiplied + sum(self._trials.congruence(*one) for one in met.congruences)
+        kept = 2 * max(met.sizes, default=0) + (sum(met.sizes) if met.multiplied else 0)
         return self._cost(self._evaluation(1) + seconds, kept + self._nodes(1))
 
     def __str__(self) -> str:
@@ -234,6 +227,64 @@ class Forecast:
         outside = [trials.push(i, n) + trials.pull(i, n) + n * trials.scatter(i) for i in program.coordinates]
         calls = SECONDS_PER_CALL * len(program.blocks) + SECONDS_PER_STEP
         return sum(passes) + sum(outside) + n * sum(map(trials.gram, program.trainable)) + calls
+
+
+class _Pairs:
+    """Which products `assembly.calculus.gram` makes for the Gram matrix of some groups, without making them.
+
+    Attributes
+    ----------
+    multiplied : list of (int, int)
+        Blocks, and of how many columns.
+    congruences : list of (int, bool)
+        Blocks, and whether the matrix of their sources is diagonal.
+    sizes : list of int
+        Entries of the matrices.
+    """
+
+    def __init__(self, program: Program, groups: Sequence[int]) -> None:
+        self._program = program
+        self._segment_of = {segment.nodes.start: i for i, segment in enumerate(program.segments)}
+        self.multiplied: list[tuple[int, int]] = []
+        self.congruences: list[tuple[int, bool]] = []
+        self.sizes: list[int] = []
+        self._known: set[tuple[int, int]] = set()
+        for first in groups:
+            for second in groups:
+                self._post(first, second)
+
+    def _size(self, segment: int) -> int:
+        return _size(self._program.segments[segment].nodes)
+
+    def _links(self, segment: int) -> list[tuple[int, int]]:
+        """Blocks into a segment from neurons, each with the segment it comes from."""
+        blocks, incoming = self._program.blocks, self._program.segments[segment].incoming
+        return [(i, self._segment_of[blocks[i].source.start]) for i in incoming if not blocks[i].from_given]
+
+    def _post(self, first: int, second: int) -> None:
+        pair = (min(first, second), max(first, second))
+        if pair in self._known:
+            return
+        self._known.add(pair)
+        links = self._links(pair[1])
+        if pair[0] != pair[1]:
+            self._cross(*pair)
+            self.sizes.append(self._size(first) * self._size(second))
+        elif len(links) == 1:
+            block, source = links[0]
+            self._post(source, source)
+            self.congruences.append((block, not self._links(source)))
+            self.sizes.append(self._size(first) ** 2)
+        else:
+            for block, source in links:
+                self._cross(source, first)
+                self.multiplied.append((block, self._size(first)))
+            self.sizes += [self._size(first) ** 2] if links else []
+
+    def _cross(self, earlier: int, later: int) -> None:
+        for block, source in self._links(later):
+            self._post(earlier, source)
+            self.multiplied.append((block, self._size(earlier)))
 
 
 class _Trials:
@@ -324,13 +375,18 @@ class _Trials:
             self._known[key] = _best(lambda: apply(s, t, p, q))
         return self._known[key]
 
-    def congruence(self, position: int, *, is_diagonal: bool) -> float:
+    def multiply(self, position: int, n: int) -> float:
+        """A block times so many columns."""
+        tried = min(n, MANY)
+        columns = np.ones((_size(self.program.blocks[position].source), tried), self.program.dtype)
+        name = f"multiply {tried}"
+        return n / tried * self._seconds(name, position, lambda block, weights: block.multiply(weights, columns))
+
+    def congruence(self, position: int, is_diagonal: bool) -> float:
         """The Gram matrix of the sources to that of the targets."""
         block, dtype = self.program.blocks[position], self.program.dtype
         if not isinstance(block, DenseBlock):
-            columns = np.ones((_size(block.source), FEW), dtype)
-            seconds = self._seconds("multiply", position, lambda block, weights: block.multiply(weights, columns))
-            return (_size(block.source) + block.n_target) / FEW * seconds
+            return self.multiply(position, _size(block.source) + block.n_target)
         corner = _corner(block)
         key = ("congruence", corner.shape, is_diagonal)
         if key not in self._known:
@@ -401,8 +457,7 @@ def forecast(network: Assembly | Callable[..., Assembly], *arguments: Any, **opt
     -----
     Most jobs of more than a tenth of a second are within a factor 1.5 where the eigenvalue iteration takes the typical
     number of steps. About nine of ten networks in layers and random graphs take 0.6 to 1.7 times as many; a committee,
-    or a mean-field network, in which no neuron stands out, ten times or more. A Gram matrix of a network with skips
-    takes two or three times as long as forecast, and convolutions may hold twice as much.
+    or a mean-field network, in which no neuron stands out, ten times or more. Convolutions may hold twice as much.
 
     Cost: a few passes over the weights, of at most 64 MB of every block; sparse and tied edges are placed, and passed
     as they are.
