@@ -158,6 +158,8 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 class _Terminated(KeyboardInterrupt):
     """SIGTERM: stop as after Ctrl-C."""
 
+    number = signal.SIGTERM
+
 
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False, soft_wrap=False)
@@ -184,7 +186,7 @@ def _polite(resume: str = "") -> Iterator[None]:
         raise typer.Exit(2) from None
     except KeyboardInterrupt as error:
         print(f"stopped.{f' {resume}' if resume else ''}", file=sys.stderr)
-        raise typer.Exit(143 if isinstance(error, _Terminated) else 130) from None
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from None
     finally:
         for number, handler in before.items():
             if signal.getsignal(number) is stop:

@@ -54,11 +54,11 @@ class DivergenceError(AssemblyError, ArithmeticError):
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM during training; `history` holds what was recorded until then."""
+    """A signal, whose `number` says which, stopped training; `history` holds what was recorded until then."""
 
-    def __init__(self, message: str, history: object) -> None:
+    def __init__(self, message: str, history: object, number: int) -> None:
         super().__init__(message)
-        self.history = history
+        self.history, self.number = history, number
 
 
 class KinkWarning(UserWarning):

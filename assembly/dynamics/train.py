@@ -209,7 +209,8 @@ def _stop(number: int, run: Run, path: Path | None) -> None:
     where = "" if path is None else f" The same call goes on from {str(path)!r}."
     with suppress(KeyboardInterrupt):
         signal.raise_signal(number)
-    raise TrainingInterrupted(f"Training was stopped after step {run.number}.{where}", run.history("interrupted"))
+    message = f"Training was stopped after step {run.number}.{where}"
+    raise TrainingInterrupted(message, run.history("interrupted"), number)
 
 
 def _teller(

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from assembly.errors import ArgumentError, ShapeError
 from assembly.plots import style
 
+N_TICKS = 7  # on the axis of values, at most
+
 
 @dataclass(frozen=True)
 class Path:
@@ -74,6 +76,7 @@ def draw_paths(paths: Sequence[Path], *, name: str) -> Figure:
             )
         everything = np.concatenate([values for _, _, values in known])
         ticks = style.log_ticks(float(everything.min()), float(everything.max()))
+        ticks = ticks[:: -(-len(ticks) // N_TICKS)]
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_major_formatter(FixedFormatter([style.number_text(tick) for tick in ticks]))
         axes.yaxis.set_minor_locator(NullLocator())

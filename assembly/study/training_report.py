@@ -26,7 +26,7 @@ MODELS = {
     "network": "network",
     "linearized": "linearised model",
     "quadratic": "quadratic model",
-    "closed_form": "linearised model, gradient flow in closed form",
+    "closed_form": "linear flow, closed form",
 }
 OVER_WIDTHS = {  # drawn with a line for every width
     "gap_linearized": "Where they part: network against linearised model",
