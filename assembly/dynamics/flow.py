@@ -34,7 +34,7 @@ def flow(
     Raises
     ------
     NonFiniteError
-        If the solver fails, or the network overflows.
+        If the solver cannot go on: its steps become too short, or the network overflows.
 
     Notes
     -----
@@ -43,7 +43,10 @@ def flow(
     w, gradient = moving.w, np.empty_like(moving.w)
 
     def velocity(_: float, at: NDArray[Any]) -> NDArray[Any]:
-        moving.loss_gradient(at.astype(w.dtype, copy=False), EVERY, gradient)
+        try:
+            moving.loss_gradient(at.astype(w.dtype, copy=False), EVERY, gradient)
+        except NonFiniteError:  # a step that was tried and is too long: the solver takes a shorter one
+            return np.full_like(at, np.nan)
         return -(gradient.astype(np.float64) + moving.rule.weight_decay * at)
 
     begin = None if first_step is None else min(first_step, span)

@@ -22,8 +22,8 @@ Values = NDArray[Any]
 MEANING = {
     "step": "Steps made.",
     "time": "t = eta * steps, the time of gradient flow.",
-    "loss": "Loss over the training inputs, a sum; {model}: of a model beside the network.",
-    "test_loss": "Loss over the test inputs, a sum.",
+    "loss": "Loss over the training inputs, a sum: of the network, or of the model named.",
+    "test_loss": "Loss over the test inputs, a sum: of the network, or of the model named.",
     "gap": "Root mean square over the training inputs of f - f_model, both trained; in units of the output.",
     "distance": "|w - w0|, Euclidean.",
     "largest_entry": "Largest |w - w0| of any single parameter.",

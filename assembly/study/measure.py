@@ -16,6 +16,9 @@ from assembly.diagnostics.conditions import principal_shares
 from assembly.diagnostics.diversity import rms_cosine, share_nothing
 from assembly.diagnostics.dominance import dominance, trainable_layers
 from assembly.diagnostics.linearity import kernel_change, ratios, remainder, worst_kernel_change, worst_remainder
+from assembly.dynamics.catapult import catapult_limit
+from assembly.dynamics.loss_hessian import along_gradient
+from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.train import train
 from assembly.errors import DivergenceError
 from assembly.model import Assembly
@@ -360,10 +363,23 @@ def _trained(subject: _Subject) -> Row:
     return dict(zip(TRAINED, found, strict=True))
 
 
+def _loss_hessian_rest(subject: _Subject) -> Row:
+    net, (inputs, targets), _ = subject
+    found = along_gradient(net.evaluate(inputs), targets[:, None], LOSSES["squared"])
+    return {"loss_hessian_rest": abs(found.rest) / found.gauss_newton if found.gauss_newton > 0.0 else math.nan}
+
+
+def _catapult_limit(subject: _Subject) -> Row:
+    net, (inputs, targets), _ = subject
+    return {"catapult_limit": catapult_limit(net.evaluate(inputs), net.parameters, targets[:, None])}
+
+
 _AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
     ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue"): _kernel_summary,
     ("kernel_change_worst",): _worst_kernel_change,
     TRAINED: _trained,
+    ("loss_hessian_rest",): _loss_hessian_rest,
+    ("catapult_limit",): _catapult_limit,
 }
 
 

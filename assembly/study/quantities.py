@@ -307,6 +307,26 @@ QUANTITIES: tuple[Quantity, ...] = (
         is_on_request=True,
     ),
     Quantity(
+        "loss_hessian_rest",
+        "g^T H g / g^T G g",
+        "|<i>g</i><sup>T</sup><i>H</i><i>g</i>| / <i>g</i><sup>T</sup><i>G</i><i>g</i>",
+        r"|g^T H g| / g^T G g",
+        "Along the gradient g of the squared loss over the inputs: what the Hessians of the outputs add to its "
+        "curvature, over the Gauss-Newton part, which is convex; a pure number.",
+        note="A sum of both signs: single networks scatter widely.",
+        is_on_request=True,
+    ),
+    Quantity(
+        "catapult_limit",
+        "largest eta lambda_0",
+        "largest <i>η λ</i><sub>0</sub>",
+        r"\max \, \eta \lambda_0",
+        "Largest step size, times the largest eigenvalue of the initial tangent kernel, at which gradient descent on "
+        "the quadratic model fits the inputs measured; a pure number.",
+        note="The linearised model fits up to 2.",
+        is_on_request=True,
+    ),
+    Quantity(
         "curvature_in_ball_lower",
         "sup ||H||, from below",
         "sup ‖<i>H</i>‖, from below",
