@@ -29,11 +29,14 @@ def check_name(argument: str, name: object, known: Iterable[str]) -> str:
     return name
 
 
-def check_count(argument: str, value: object, minimum: int = 1) -> int:
-    """Return `value` as an int if it is a whole number of at least `minimum`, else raise `ArgumentError`."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < minimum:
-        raise ArgumentError(f"The '{argument}' argument must be an int of at least {minimum}. Got {value!r}.")
-    return int(value)
+def check_count(argument: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:
+    """Return `value` as an int if it is a whole number in the range, else raise `ArgumentError`."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_):
+        number = int(value)
+        if number >= minimum and (maximum is None or number <= maximum):
+            return number
+    limits = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    raise ArgumentError(f"The '{argument}' argument must be an int {limits}. Got {value!r}.")
 
 
 def check_counts(argument: str, values: object, minimum: int = 1) -> tuple[int, ...]:

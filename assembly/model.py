@@ -349,6 +349,60 @@ class Assembly:
             kernel[k, j] = kernel[j, k].T if is_known else tangent_kernel(left, right, k, j)
         return kernel[0, 0] if self.n_outputs == 1 else np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))
 
+    def taylor(self, x: ArrayLike, direction: ArrayLike, order: int, output: int = 0) -> NDArray[Any]:
+        r"""Return the Taylor coefficients of one output at one sample along a direction of the parameters.
+
+        .. math:: f(w + tV) = \sum_{k=0}^K f_k t^k + O(t^{K+1}), \qquad f_k = \frac{1}{k!} D^k f(w)[V, \dots, V]
+
+        Exact to rounding: series go through the network neuron by neuron, and nothing is differenced.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_inputs,)
+        direction : array_like of shape (n_parameters,)
+            V.
+        order : int
+            K, from 0 to 6.
+        output : int
+
+        Returns
+        -------
+        ndarray of shape (order + 1,)
+            The f_k: the value, ``grad f . V``, half of ``V . H V``, and so on.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, ArgumentError
+            If `x` is not one finite sample, `direction` no finite vector of n_parameters numbers, `order` out of range,
+            there is no such output, or a coefficient overflows.
+        GraphError
+            If there is a sub-model of your own, for order 3 and up: it gives two derivatives.
+
+        Notes
+        -----
+        Cost: an evaluation, and one pass over the weights and one over V, of `order` node vectors at once; memory
+        3 (order + 1) node vectors. ReLU is linear on the side where its pre-activation lies.
+
+        References
+        ----------
+        A. Griewank, A. Walther (2008), Evaluating Derivatives, 2nd edition, SIAM, chapter 13.
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> net = am.mlp(n_inputs=2, widths=[3], activation="quadratic", seed=0)
+        >>> x, V = [1.0, -0.5], np.ones(net.n_parameters)
+        >>> f = net.taylor(x, V, order=4)
+        >>> bool(np.isclose(net.with_parameters(net.parameters + 2.0 * V)(x), f @ 2.0 ** np.arange(5)))
+        True
+        """
+        from assembly.calculus.taylor import HIGHEST_ORDER, Taylor
+
+        order = check_count("order", order, 0, HIGHEST_ORDER)
+        v = check_vector("direction", direction, self.n_parameters, self.dtype)
+        evaluation, number = self._body.at(self._body.sample(x)), self._body.output(output)
+        return Taylor(evaluation, 0, v, order).coefficients(number)
+
     def curvature_in_ball(
         self, x: ArrayLike, radius: float, output: int = 0, *, max_steps: int = 40, seed: int = 0
     ) -> Bracket:

@@ -89,3 +89,45 @@ def derivatives(network: naive.Network, w, x, k: int = 0) -> tuple[np.ndarray, n
     gradient, hessian = _derivatives(jnp.asarray(np.pad(w, (0, N_PARAMETERS - n))), *arrays)
     assert gradient.dtype == np.float64
     return np.asarray(gradient)[:n], np.asarray(hessian)[:n, :n]
+
+
+@jax.jit
+def _coefficients(w, v, start, frozen, ends, factors, numbers, chosen, together, place):
+    """Derivatives 0..6 of an output along v, layer by layer in Taylor mode, of operations that have Taylor rules."""
+    from jax.experimental.jet import jet
+
+    beside = (together[:, None] == together[None, :]).astype(w.dtype)
+    erf = jax.lax.erf
+    functions = dict(
+        ACTIVATION,
+        sigmoid=lambda z: 1.0 / (1.0 + jnp.exp(-z)),
+        softplus=lambda z: jnp.log(1.0 + jnp.exp(z)),
+        gelu=lambda z: 0.5 * z * (1.0 + erf(z * np.sqrt(0.5))),
+        swish=lambda z: z / (1.0 + jnp.exp(-z)),
+        relu=lambda z: z * (jax.lax.stop_gradient(z) > 0.0),
+        erf=erf,
+        softmax=lambda z: jnp.exp(z) / (beside @ jnp.exp(z)),
+    )
+
+    def layer(w, a, masks):
+        z = frozen.at[ends[0], ends[1]].add(factors * w[numbers]) @ a
+        kept = jnp.where(masks.any(axis=0), 0.0, a)
+        return kept + sum(
+            jnp.where(mask, function(z), 0.0) for mask, function in zip(masks, functions.values(), strict=True)
+        )
+
+    def next_layer(series, masks):
+        moved = (v, *[jnp.zeros_like(v)] * 5)
+        value, derivatives = jet(lambda w, a: layer(w, a, masks), (w, series[0]), (moved, list(series[1:])))
+        return jnp.stack([value, *derivatives]), None
+
+    return jax.lax.scan(next_layer, jnp.zeros((7, N_NODES)).at[0].set(start), chosen)[0][:, place]
+
+
+def taylor(network: naive.Network, w, x, v, k: int = 0) -> np.ndarray:
+    """Return the Taylor coefficients 0..6 of one output along v in float64."""
+    padding = (0, N_PARAMETERS - network.n_parameters)
+    arrays = [jnp.asarray(array) for array in _padded(network, x, k)]
+    found = _coefficients(jnp.asarray(np.pad(w, padding)), jnp.asarray(np.pad(v, padding)), *arrays)
+    assert found.dtype == np.float64
+    return np.asarray(found) / np.cumprod([1.0, *range(1, 7)])

@@ -8,7 +8,8 @@
   makes `c_v b_v a_u` of the samples of a batch, summed over them too,
 * `gram` applies `Z Z^T` without touching a weight,
 * `multiply` and `multiply_transposed` are push and pull of many node vectors at once, the columns of a matrix,
-* `push_rows` and `pull_rows` the same of the samples of a batch, and `congruence` is `W G W^T`.
+* `push_rows` and `pull_rows` the same of the samples of a batch, and `congruence` is `W G W^T`,
+* `push_series`, `pull_series` and `scatter_series` take power series in t at the weights `w + t V`, a row for an order.
 
 Inputs and the constant have no coordinates in node space: blocks from them read no t and add no q there.
 
@@ -167,6 +168,36 @@ class Block(ABC):
     def differentiate_rows(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
         """Differentiate at many node vectors, the rows of `a`."""
         self.push_rows(direction, a, out)
+
+    def push_series(self, weights: Vector, direction: Vector | None, a: Vector, out: Vector) -> None:
+        """Add ``c_v sum_u (w_uv a_u,k + V_uv a_u,k-1)`` to row k of `out` from k = 1 on, at the targets.
+
+        Parameters
+        ----------
+        weights : ndarray
+        direction : ndarray or None
+            V, as the weights; None if they are frozen.
+        a, out : ndarray of shape (order + 1, n_nodes)
+        """
+        n_known = 1 if self.from_given else len(a)  # inputs do not move
+        if not self.from_given:
+            self.push_rows(weights, a[1:], out[1:])
+        if direction is not None:
+            moved = a[:-1][:n_known]
+            self.push_rows(direction, moved, out[1 : 1 + len(moved)])
+
+    def pull_series(self, weights: Vector, direction: Vector | None, b: Vector, out: Vector) -> None:
+        """Add ``sum_v c_v (w_uv b_v,k + V_uv b_v,k-1)`` to every row k of `out`, at the sources."""
+        if self.from_given:
+            return
+        self.pull_rows(weights, b, out)
+        if direction is not None:
+            self.pull_rows(direction, b[:-1], out[1:])
+
+    def scatter_series(self, weights: Vector, direction: Vector, a: Vector, b: Vector, out: Vector) -> None:
+        """Fill the flat weights `out` with the last coefficient of their gradient, ``c_v sum_i b_v,k-i a_u,i``."""
+        n_terms = 1 if self.from_given else len(a)
+        self.scatter_rows(weights, b[::-1][:n_terms], a[:n_terms], out)
 
     def congruence(self, weights: Vector, gram: Vector, symmetric: bool) -> Vector:
         """Return ``sum_uu' c_v w_vu G_uu' c_v' w_v'u'``, shape (n_target, n_target).

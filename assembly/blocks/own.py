@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assembly.blocks.block import Local, SharedBlock, Vector
+from assembly.errors import GraphError
 from assembly.graph.own import Functions
 
 
@@ -41,6 +42,42 @@ class OwnBlock(SharedBlock):
     def scatter(self, weights: Vector, s: Vector, t: Vector, a: Vector, b: Vector, out: Vector) -> None:
         """Fill `out` with s_v times the gradient of every target."""
         out.reshape(self.shape)[:] = s[self.target, None] * self.gradients(weights, a)
+
+    def push_series(self, weights: Vector, direction: Vector | None, a: Vector, out: Vector) -> None:
+        """See `Block.push_series`; to order 2.
+
+        Raises
+        ------
+        GraphError
+            Beyond.
+        """
+        self._check_order(len(a) - 1)
+        if direction is None or len(a) == 1:
+            return
+        self.differentiate(weights, direction, a[0], out[1])
+        if len(a) > 2:
+            out[2, self.target] += 0.5 * np.sum(self._bent(weights, direction, a[0]) * direction, axis=1)
+
+    def scatter_series(self, weights: Vector, direction: Vector, a: Vector, b: Vector, out: Vector) -> None:
+        """See `Block.scatter_series`; to order 1, with GraphError beyond."""
+        last = len(a) - 1
+        self._check_order(last + 1)
+        self.scatter(weights, b[last], b[0], a[0], b[0], out)
+        if last:
+            bent = b[0, self.target, None] * self._bent(weights, direction, a[0])
+            out += bent.ravel().astype(out.dtype, copy=False)
+
+    def _bent(self, weights: Vector, direction: Vector, a: Vector) -> Vector:
+        """Return the Hessian of every target in its own weights times its row of a direction."""
+        double, x = self._double(weights, a)
+        return self.functions.hessian_products(double, x, direction.astype(np.float64))
+
+    def _check_order(self, order: int) -> None:
+        if order > 2:
+            raise GraphError(
+                f"Order {order} needs derivatives of every sub-model to order {order}. Got {self.functions.name!r}, a "
+                "sub-model of your own, which gives two: compose it of neurons, or ask for order 2."
+            )
 
     def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:
         """See `Block.own_gram`."""
@@ -87,7 +124,6 @@ class _OwnLocal(Local):
     def collect(self, r: Vector, s: Vector, t: Vector, out: Vector) -> None:
         """See `Local.collect`."""
         own = self.own
-        weights, x = own._double(self.weights, self.a)
-        bent = own.functions.hessian_products(weights, x, r.reshape(own.shape).astype(np.float64))
+        bent = own._bent(self.weights, r.reshape(own.shape), self.a)
         found = s[own.target, None] * self.gradients + self.b[own.target, None] * bent
         out += found.ravel().astype(out.dtype, copy=False)

@@ -204,15 +204,15 @@ def scatter(
     evaluation: Evaluation, s: NDArray[Any], t: NDArray[Any], a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]
 ) -> None:
     """Fill `out`, shape (n_parameters,), with ``c_v (s_v a_u + t_u b_v)``, summed over the edges of each weight."""
-    _fill_by_blocks(evaluation, lambda block, weights, part: block.scatter(weights, s, t, a, b, part), out)
+    fill_by_blocks(evaluation, lambda block, weights, part: block.scatter(weights, s, t, a, b, part), out)
 
 
 def scatter_rows(evaluation: Evaluation, b: NDArray[Any], a: NDArray[Any], out: NDArray[Any]) -> None:
     """Fill `out`, shape (n_parameters,), with ``c_v b_v a_u``, summed over the rows of (b, a) and edges of a weight."""
-    _fill_by_blocks(evaluation, lambda block, weights, part: block.scatter_rows(weights, b, a, part), out)
+    fill_by_blocks(evaluation, lambda block, weights, part: block.scatter_rows(weights, b, a, part), out)
 
 
-def _fill_by_blocks(
+def fill_by_blocks(
     evaluation: Evaluation, fill: Callable[[Block, NDArray[Any], NDArray[Any]], None], out: NDArray[Any]
 ) -> None:
     """Fill `out`, shape (n_parameters,), block by block; what blocks that read the same weights make is added."""

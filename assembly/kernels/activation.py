@@ -67,6 +67,13 @@ def tanh_jet(z):
 
 
 @kernel()
+def normal(z):
+    """Return the normal distribution function and its density."""
+    square = min(z * z, FAR)
+    return 0.5 * math.erfc(-z * ONE_OVER_ROOT_TWO), ONE_OVER_ROOT_TWO_PI * math.exp(-0.5 * square)
+
+
+@kernel()
 def jet(code, z):
     """Return sigma(z), sigma'(z), sigma''(z), sigma'''(z) of the activation function `code`."""
     if code == IDENTITY:
@@ -84,9 +91,8 @@ def jet(code, z):
         s, first, second, third = sigmoid_jet(z)
         return max(z, 0.0) + math.log1p(math.exp(-abs(z))), s, first, second
     if code == GELU:
-        cdf = 0.5 * math.erfc(-z * ONE_OVER_ROOT_TWO)
+        cdf, pdf = normal(z)
         square = min(z * z, FAR)
-        pdf = ONE_OVER_ROOT_TWO_PI * math.exp(-0.5 * square)
         return z * cdf, cdf + z * pdf, pdf * (2.0 - square), pdf * z * (square - 4.0)
     if code == SWISH:
         s, first, second, third = sigmoid_jet(z)
