@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from assembly.bounds.bracket import Bracket
     from assembly.calculus.evaluation import Evaluation
     from assembly.calculus.hessian import Hessian
+    from assembly.calculus.worst_direction import DerivativeNorm
     from assembly.estimate import Estimate
     from assembly.linearized import LinearizedModel
     from assembly.program import Program
@@ -402,6 +403,75 @@ class Assembly:
         v = check_vector("direction", direction, self.n_parameters, self.dtype)
         evaluation, number = self._body.at(self._body.sample(x)), self._body.output(output)
         return Taylor(evaluation, 0, v, order).coefficients(number)
+
+    def derivative_norm(
+        self, x: ArrayLike, order: int, output: int = 0, *, max_steps: int = 200, tol: float = 1e-4, seed: int = 0
+    ) -> DerivativeNorm:
+        r"""Return the norm of a derivative tensor of one output at one sample, from below.
+
+        .. math:: \|D^k f(w)\| = \max_{|V| = 1} |D^k f(w)[V, \dots, V]|
+
+        over the directions that a shifted power method reaches from the gradient, the top eigenvector of the Hessian,
+        the loudest neurons and random directions (`assembly.calculus.worst_direction`). For order 1 and 2 it is the
+        length of the gradient and the spectral norm of the Hessian; beyond, a lower bound.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_inputs,)
+        order : int
+            k, from 1 to 6.
+        output : int
+        max_steps : int
+            Steps at most of the last climb.
+        tol : float
+            Residual to reach; the value is off a local maximum by the order of its square.
+        seed : int
+            Of the random starts.
+
+        Returns
+        -------
+        DerivativeNorm
+            An `Estimate` with the `direction` V that attains the value. `residual` is how far V is from a stationary
+            point, and `converged` whether it is within `tol`; neither says that no other maximum is higher.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, ArgumentError
+            If `x` is not one finite sample, `order`, `tol` or `max_steps` is out of range, there is no such output, or
+            a derivative overflows.
+        SaturationError
+            If squares of the output's derivatives, or of all activations, under- or overflow.
+        GraphError
+            If there is a sub-model of your own, for order 3 and up.
+        ResourceError
+            If eight vectors of n_parameters do not fit in the memory that is free.
+
+        Notes
+        -----
+        Cost per step: two passes over the weights and two over V, of `order` node vectors at once, and one over the
+        gradient; memory eight vectors of n_parameters and 5 k node vectors.
+
+        References
+        ----------
+        T. G. Kolda, J. R. Mayo (2011), Shifted power method for computing tensor eigenpairs, SIAM Journal on Matrix
+        Analysis and Applications 32, 1095-1124.
+
+        Examples
+        --------
+        >>> import assembly as am
+        >>> net = am.mlp(n_inputs=3, widths=[16, 16], activation="tanh", seed=0)
+        >>> x = [1.0, -1.0, 0.5]
+        >>> third = net.derivative_norm(x, order=3)
+        >>> bool(np.isclose(third.value, 6.0 * abs(net.taylor(x, third.direction, order=3)[3])))
+        True
+        """
+        from assembly.calculus.taylor import HIGHEST_ORDER
+        from assembly.calculus.worst_direction import derivative_norm
+
+        order = check_count("order", order, 1, HIGHEST_ORDER)
+        tol, max_steps = check_number("tol", tol, above=0.0, below=1.0), check_count("max_steps", max_steps)
+        evaluation, number = self._body.at(self._body.sample(x)), self._body.output(output)
+        return derivative_norm(evaluation, number, order, max_steps=max_steps, tol=tol, seed=seed)
 
     def curvature_in_ball(
         self, x: ArrayLike, radius: float, output: int = 0, *, max_steps: int = 40, seed: int = 0

@@ -71,14 +71,7 @@ def loudest_neurons(space: NodeSpaceHessian, pre: Vector, radius: float, k: int)
         steps[:, grown] = step[:, None]
     chosen = np.argsort(-best, kind="stable")[:k]
     for node in chosen[best[chosen] > 0.0]:
-        yield _moved(space, node, steps[:, node] / np.sqrt([alpha[node], beta[node]]))
-
-
-def _moved(space: NodeSpaceHessian, node: int, coordinates: Vector) -> Vector:
-    """Return ``Z^T (s, t)`` of one node."""
-    vector = np.zeros(space.size)
-    vector[node], vector[space.program.n_nodes + node] = coordinates
-    return space.Z_transposed(vector)
+        yield space.at_node(node, *steps[:, node] / np.sqrt([alpha[node], beta[node]]))
 
 
 def lengthened(step: Vector, length: float) -> Vector:

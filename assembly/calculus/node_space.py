@@ -193,6 +193,12 @@ class NodeSpaceHessian:
                 beta[block.source] += block.spread(squared * self.b[block.target] ** 2)
         return alpha, beta
 
+    def at_node(self, node: int, s: float, t: float) -> Vector:
+        """Return ``Z^T (s, t)`` of coordinates that are 0 but for one node."""
+        vector = np.zeros(self.size, self.dtype)
+        vector[node], vector[self.program.n_nodes + node] = s, t
+        return self.Z_transposed(vector)
+
     def gradient(self) -> Vector:
         """Return the gradient of the output in all parameters."""
         out = np.empty(self.program.n_parameters, self.dtype)
