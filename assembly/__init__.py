@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from assembly.forecasting import Forecast, forecast
     from assembly.graph.neurons import Edge
     from assembly.interchange import load, save
+    from assembly.limits.kernels import LimitKernels, limit_kernels
     from assembly.linearized import LinearizedModel
     from assembly.model import Assembly, SubModel
     from assembly.neuron import Layer, Neuron
@@ -44,6 +45,7 @@ _HOME = {
     "Forecast": "forecasting",
     "History": "dynamics.history",
     "Layer": "neuron",
+    "LimitKernels": "limits.kernels",
     "LinearitySurface": "diagnostics.surface",
     "LinearizedModel": "linearized",
     "Neuron": "neuron",
@@ -65,6 +67,7 @@ _HOME = {
     "from_neurons": "architectures.neurons",
     "from_torch": "torch_modules",
     "kernel_regression": "dynamics.closed_form",
+    "limit_kernels": "limits.kernels",
     "linearity_surface": "diagnostics.sweep",
     "load": "interchange",
     "load_history": "dynamics.history",
@@ -88,6 +91,7 @@ __all__ = [
     "Forecast",
     "History",
     "Layer",
+    "LimitKernels",
     "LinearitySurface",
     "LinearizedModel",
     "Neuron",
@@ -106,6 +110,7 @@ __all__ = [
     "from_neurons",
     "from_torch",
     "kernel_regression",
+    "limit_kernels",
     "linearity_surface",
     "load",
     "load_history",
