@@ -21,11 +21,12 @@ from assembly.dynamics.loss_hessian import along_gradient
 from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.train import train
 from assembly.errors import DivergenceError
+from assembly.limits.kernels import limit_kernels
 from assembly.model import Assembly
 from assembly.seeds import generator
 from assembly.study import quantities
 from assembly.study.builders import BUILDERS
-from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS, TRAINED
+from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS, TAYLOR, TRAINED
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
@@ -303,6 +304,13 @@ def _kernel_change(one: _AtOneInput) -> Row:
     return {"kernel_change_top_eigenvector": change}
 
 
+def _taylor(one: _AtOneInput) -> Row:
+    if one.steepest is None:
+        return dict.fromkeys(TAYLOR.values(), math.nan)
+    coefficients = one.net.taylor(one.x, one.steepest, max(TAYLOR))
+    return {name: abs(float(coefficients[order])) for order, name in TAYLOR.items()}
+
+
 _AT_ONE_INPUT: dict[tuple[str, ...], Callable[[_AtOneInput], Row]] = {
     ("hessian_norm",): _norm,
     ("gradient_norm",): _slope,
@@ -317,6 +325,7 @@ _AT_ONE_INPUT: dict[tuple[str, ...], Callable[[_AtOneInput], Row]] = {
     ("remainder_worst",): _worst_remainder,
     ("remainder_random",): _remainder_along("remainder_random", "direction"),
     ("kernel_change_top_eigenvector",): _kernel_change,
+    tuple(TAYLOR.values()): _taylor,
     ("curvature_in_ball_lower", "curvature_in_ball_upper"): _ball,
 }
 
@@ -363,6 +372,12 @@ def _trained(subject: _Subject) -> Row:
     return dict(zip(TRAINED, found, strict=True))
 
 
+def _kernel_limit(subject: _Subject) -> Row:
+    net, (inputs, _), _ = subject
+    limit = limit_kernels(net, inputs).tangent
+    return {"kernel_limit_distance": float(np.linalg.norm(net.tangent_kernel(inputs) - limit) / np.linalg.norm(limit))}
+
+
 def _loss_hessian_rest(subject: _Subject) -> Row:
     net, (inputs, targets), _ = subject
     found = along_gradient(net.evaluate(inputs), targets[:, None], LOSSES["squared"])
@@ -378,6 +393,7 @@ _AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
     ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue"): _kernel_summary,
     ("kernel_change_worst",): _worst_kernel_change,
     TRAINED: _trained,
+    ("kernel_limit_distance",): _kernel_limit,
     ("loss_hessian_rest",): _loss_hessian_rest,
     ("catapult_limit",): _catapult_limit,
 }

@@ -55,6 +55,7 @@ TRAINED = (
     *("kernel_change_trained", "distance_trained", "largest_entry_trained"),
     *("remainder_trained", "gap_trained", "loss_trained"),
 )
+TAYLOR = {order: f"taylor_term_{order}" for order in (2, 3, 4, 5)}
 LARGEST_GRAM = 4096  # neurons of a layer whose cosines are measured: a matrix of 128 MiB for each layer below
 _REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
 
@@ -305,6 +306,29 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"L_t / L_0",
         "Share of the initial loss that gradient descent leaves; a pure number.",
         is_on_request=True,
+    ),
+    Quantity(
+        "kernel_limit_distance",
+        "distance from the limit kernel",
+        "|<i>K</i> - <i>Θ</i>| / |<i>Θ</i>|",
+        r"|K - \Theta|_F / |\Theta|_F",
+        "Relative distance of the tangent kernel from that of the infinite-width limit, Frobenius; a pure number.",
+        is_on_request=True,
+    ),
+    *(
+        Quantity(
+            name,
+            f"Taylor term {order}",
+            f"Taylor term {order}",
+            rf"|f_{order}|",
+            f"Mean over the inputs of the coefficient of t^{order} in f along the unit gradient; output per parameter "
+            f"to the power {order}.",
+            note="Terms of odd order add up with one sign; those of even order cancel and fall faster."
+            if order % 2 == 0
+            else "",
+            is_on_request=True,
+        )
+        for order, name in TAYLOR.items()
     ),
     Quantity(
         "loss_hessian_rest",
