@@ -143,6 +143,40 @@ def test_bad_words_give_one_line(words, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_kernel_regression_stands_beside(trained):
+    folder, result = trained
+    chosen = split(am.data.load("wine"), 30, 20, 0)
+    net = am.mlp(13, [16], activation="tanh", readout="sign", seed=0)
+    K, across = net.tangent_kernel(chosen.X), net.tangent_kernel(chosen.X_test, chosen.X)
+    at_w0 = net(chosen.X_test) + across @ np.linalg.solve(K, chosen.y - net(chosen.X))
+    limit, between = (am.limit_kernels(net, X, chosen.X).tangent for X in (chosen.X, chosen.X_test))
+    trained_outputs = am.load_history(folder / "width-16.npz").test_outputs["network"][-1][:, 0]
+    for name, outputs in (("at w0", at_w0), ("at infinite width", between @ np.linalg.solve(limit, chosen.y))):
+        share = 100.0 * np.mean(np.sign(outputs) == chosen.y_test)
+        assert re.search(rf"test accuracy, kernel regression {name} .* {share:.1f} %\n", result.output), name
+        distance = np.sqrt(np.mean((outputs - trained_outputs) ** 2))
+        assert re.search(rf"those of kernel regression {name} .* {distance:.3g}\n", result.output), name
+    assert (
+        "kernel regression"
+        not in run(
+            *(
+                "train",
+                "wine",
+                "--width",
+                8,
+                "--hidden",
+                "m",
+                "--steps",
+                2,
+                "--loss",
+                "logistic",
+                "--out",
+                folder / "logistic",
+            )
+        ).output
+    )
+
+
 def test_targets_that_are_no_classes_have_no_accuracy():
     assert accuracy(np.array([[0.3]]), np.array([0.5])) is None
     assert accuracy(np.zeros((0, 1)), np.zeros(0)) is None

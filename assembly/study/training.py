@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.data import Data
+from assembly.dynamics.closed_form import kernel_regression
 from assembly.dynamics.history import History
 from assembly.dynamics.train import TrainingProgress, train
-from assembly.errors import ArgumentError, DivergenceError
+from assembly.errors import ArgumentError, DivergenceError, GraphError, ResourceError
+from assembly.limits.kernels import limit_kernels
 from assembly.seeds import generator
 
 if TYPE_CHECKING:
@@ -45,11 +48,15 @@ class Trained:
     ----------
     width, n_parameters : int
     history : History
+    regressions : dict of str to ndarray of shape (n_test, 1)
+        Kernel -> what kernel regression with it predicts at the test inputs: "w0", the tangent kernel at the start, and
+        "limit", that of infinite width. Empty where the loss is not squared; without one that is singular or unknown.
     """
 
     width: int
     n_parameters: int
     history: History
+    regressions: dict[str, NDArray[np.float64]]
 
 
 def split(data: Data, n_rows: int, n_test: int, seed: int) -> Split:
@@ -115,7 +122,21 @@ def train_family(
                 raise
             history = error.history
         history.to_csv(folder / f"width-{width}.csv")
-        found.append(Trained(width, net.n_parameters, history))
+        wanted = options.get("loss", "squared") == "squared" and len(rows.X_test) > 0
+        found.append(Trained(width, net.n_parameters, history, regressions(net, rows) if wanted else {}))
+    return found
+
+
+def regressions(net: Assembly, rows: Split) -> dict[str, NDArray[np.float64]]:
+    """Return what kernel regression predicts at the test inputs, see `Trained`."""
+    found = {}
+    with suppress(ArgumentError, ResourceError):
+        start, across = net(rows.X), net.tangent_kernel(rows.X_test, rows.X)
+        change = kernel_regression(net.tangent_kernel(rows.X), rows.y - start, across)
+        found["w0"] = (net(rows.X_test) + change)[:, None]
+    with suppress(ArgumentError, ResourceError, GraphError):
+        limit, across = limit_kernels(net, rows.X).tangent, limit_kernels(net, rows.X_test, rows.X).tangent
+        found["limit"] = kernel_regression(limit, rows.y, across)[:, None]
     return found
 
 

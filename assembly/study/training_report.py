@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from assembly.dynamics.history import History
+from assembly.dynamics.recording import rms
 from assembly.errors import ResultsError
 from assembly.files import write_atomically
 from assembly.plots import style
@@ -28,6 +29,7 @@ MODELS = {
     "quadratic": "quadratic model",
     "closed_form": "linear flow, closed form",
 }
+KERNELS = {"w0": "kernel regression at w0", "limit": "kernel regression at infinite width"}
 OVER_WIDTHS = {  # drawn with a line for every width
     "gap_linearized": "Where they part: network against linearised model",
     "remainder": "Remainder |f - f_lin| at the same parameters",
@@ -112,6 +114,12 @@ def _column(one: Trained, data: Split) -> dict[str, str]:
         share = accuracy(outputs[-1], data.y_test)
         if share is not None and np.isfinite(outputs[-1]).all():
             row[f"test accuracy, {MODELS[model]}"] = f"{100.0 * share:.1f} %"
+    for kernel, outputs in one.regressions.items():
+        share = accuracy(outputs, data.y_test)
+        if share is not None:
+            row[f"test accuracy, {KERNELS[kernel]}"] = f"{100.0 * share:.1f} %"
+        distance = rms(outputs - history.test_outputs["network"][-1])
+        row[f"test outputs from those of {KERNELS[kernel]}"] = _number(distance)
     for column in IN_TABLE:
         if column in history.table:
             row[column.replace("_", " ")] = _number(history[column][-1])
