@@ -152,6 +152,10 @@ ASKS = (
     Ask("gradient, huge pages", "gradient/3x4096/float64", "faster", faster("ours-gradient", 1.0, _any)),
     Ask("tangent kernel", "kernel/3x4096/float64", "faster", faster("ours-kernel", 1.0, _any)),
     Ask("neuron Gram", "gram/3x4096/float64", "faster", faster("ours-gram", 1.0, _any)),
+    *(
+        Ask(f"training, {dtype}", f"training/3x1024/{dtype}", "1/1.2 times", faster("ours-train", 1.0 / 1.2, _any))
+        for dtype in ("float64", "float32")
+    ),
     Ask("sparse graph, node space", SPARSE.format(""), "2 times", faster("ours-node-space", 2.0, _any)),
     Ask("sparse graph, uneven, node space", SPARSE.format("uneven-"), "2 times", faster("ours-node-space", 2.0, _any)),
     Ask("sparse graph, parameter space", SPARSE.format(""), "2 times", faster("ours-product", 2.0, _any)),

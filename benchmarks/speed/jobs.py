@@ -159,6 +159,14 @@ GRAM = (
     _torch("gram", "hand-written recursion", "gram"),
     _neural_tangents("gram"),
 )
+TRAIN = (
+    _ours("train", "ours, `am.train`, nothing recorded", "train", every=200, record=(), beside=()),
+    _jax("train", "jitted step", "train"),
+    _huge(_jax("train", "jitted step", "train")),
+    _torch("train", "autograd and SGD", "train"),
+    _ours("recorded", "ours, everything recorded 20 times", "train", beside=()),
+    _ours("beside", "ours, the linearised model beside", "train", every=200, record=()),
+)
 SPARSE = (
     _ours("product", "ours, `H @ v`", "product", evaluated=True),
     _ours("whole", "ours, `net.hessian(x) @ v`", "product", evaluated=False),
@@ -198,6 +206,7 @@ def _full() -> Iterator[Case]:
         yield _case("inputs", "norms", _mlp(2, 1024, dtype, 64), NORMS)
         yield _case("kernel", "kernel", _mlp(3, 4096, dtype, 128), KERNEL)
         yield _case("gram", "gram", _mlp(3, 4096, dtype), GRAM)
+        yield _case("training", "trained", _mlp(3, 1024, dtype, 128), TRAIN)
         yield _case("sparse", "product", Network("dag", (10, 2000, 104), dtype), (*SPARSE, GATHER, *TORCH_SPARSE))
         yield _case("sparse", "product", Network("uneven", (10, 2000, 104), dtype), (*SPARSE, *TORCH_SPARSE))
         yield _norm("cnn", Network("cnn", (32, 64, 3), dtype))
@@ -221,6 +230,7 @@ def _quick() -> Iterator[Case]:
         _case("inputs", "norms", several, (NORMS[2], NORMS[3])),
         _case("kernel", "kernel", several, KERNEL[:2]),
         _case("gram", "gram", network, GRAM[:2]),
+        _case("training", "trained", several, TRAIN[:2]),
         _case("sparse", "product", sparse, (SPARSE[0], SPARSE[3])),
         _case("cnn", "norms", Network("cnn", (8, 4, 2)), (OURS[1], LANCZOS[0])),
         _case("resnet", "norms", Network("resnet", (32, 2)), (OURS[1], LANCZOS[0])),

@@ -17,6 +17,7 @@ JOBS = {
     "inputs": "Hessian norms at 64 inputs",
     "kernel": "Tangent kernel of 128 inputs",
     "gram": "Gram matrix of all neurons of the last hidden layer",
+    "training": "200 steps of gradient descent on 128 inputs",
     "sparse": "One application of the Hessian of a sparse graph",
     "cnn": "Hessian norm of a convolutional network",
     "resnet": "Hessian norm of a residual network",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from speed import networks
+from speed import networks, training
 
 LONG = np.longdouble
 EXACT = 1e-12
@@ -143,11 +143,32 @@ def norms(folder: Path) -> Any:
     return np.array(found) if len(found) > 1 else found[0]
 
 
+def trained(folder: Path) -> Any:
+    """Return the outputs after training, in float64."""
+    weights = [w.astype(np.float64) for w in networks.read_weights(folder)]
+    X = networks.read_inputs(folder).astype(np.float64)
+    y, eta = training.targets(X), training.step_size(X)
+    for number in range(training.N_STEPS + 1):
+        a = [X]
+        for w in weights[:-1]:
+            a.append(np.tanh(a[-1] @ w.T / np.sqrt(w.shape[1])))
+        outputs = a[-1] @ weights[-1].T / np.sqrt(weights[-1].shape[1])
+        if number == training.N_STEPS:
+            return outputs[:, 0]
+        b, slopes = outputs - y[:, None], []
+        for w, below in zip(weights[::-1], a[::-1], strict=True):
+            slopes.append(b.T @ below / np.sqrt(w.shape[1]))
+            b = b @ w / np.sqrt(w.shape[1]) * _slope(below)
+        weights = [w - eta * slope for w, slope in zip(weights, slopes[::-1], strict=True)]
+    raise AssertionError
+
+
 TRUTHS: dict[str, Callable[[Path], Any]] = {
     "gradient": gradient,
     "product": product,
     "kernel": kernel,
     "gram": gram,
+    "trained": trained,
     "norms": norms,
 }
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from speed import networks, three_term
+from speed import networks, three_term, training
 from speed.sides.functions import value_of
 
 jax.config.update("jax_enable_x64", True)
@@ -355,6 +355,33 @@ def gram(folder: Path, tol: float) -> Run:
 
     compute(one.weights, one.x)
     return lambda: {"value": np.asarray(compute(one.weights, one.x))}
+
+
+def train(folder: Path, tol: float) -> Run:
+    """Return the outputs after 200 jitted steps of value_and_grad and update, the weights donated."""
+    one = Opened(folder)
+    y, eta = jnp.asarray(training.targets(np.asarray(one.X))), one.dtype.type(training.step_size(one.X))
+
+    def outputs(weights: Any) -> Any:
+        a = one.X
+        for w in weights[:-1]:
+            a = jnp.tanh(a @ w.T / math.sqrt(w.shape[1]))
+        return (a @ weights[-1].T / math.sqrt(weights[-1].shape[1]))[:, 0]
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(weights: Any) -> Any:
+        slopes = jax.grad(lambda w: 0.5 * jnp.sum((outputs(w) - y) ** 2))(weights)
+        return [w - eta * slope for w, slope in zip(weights, slopes, strict=True)]
+
+    read = jax.jit(outputs)
+
+    def run() -> dict[str, Any]:
+        weights = [w + 0.0 for w in one.weights]
+        for _ in range(training.N_STEPS):
+            weights = step(weights)
+        return {"value": np.asarray(read(weights))}
+
+    return run
 
 
 def study(folder: Path, tol: float) -> Run:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import assembly as am
-from speed import memory, networks
+from speed import memory, networks, training
 from speed.passes import passes
 
 Run = Callable[[], dict[str, Any]]
@@ -158,6 +158,19 @@ def gram(folder: Path, tol: float) -> Run:
     def run() -> dict[str, Any]:
         value, seconds = _anew(net, X[0], lambda: net.layers[-2].gram(X[0]))
         return {"value": value, "seconds": seconds}
+
+    return run
+
+
+def train(folder: Path, tol: float, **options: Any) -> Run:
+    """Return the outputs after 200 steps of `am.train`."""
+    _, net, X = _opened(folder)
+    steps = {"n_steps": training.N_STEPS, "step_size": training.step_size(X)}
+    y = training.targets(X)
+
+    def run() -> dict[str, Any]:
+        found = am.train(net, X, y, **steps, **options)
+        return {"value": found.outputs["network"][-1, :, 0]}
 
     return run
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.func import grad, jvp
 
-from speed import networks, three_term
+from speed import networks, three_term, training
 from speed.sides.functions import value_of
 
 Run = Callable[[], dict[str, Any]]
@@ -231,5 +231,27 @@ def gram(folder: Path, tol: float) -> Run:
             slope = 1.0 - a * a
             below = inner.mul_(slope[:, None]).mul_(slope).div_(w.shape[1])
         return {"value": below.numpy()}
+
+    return run
+
+
+def train(folder: Path, tol: float) -> Run:
+    """Return the outputs after 200 steps of autograd and SGD."""
+    one = Opened(folder)
+    y = torch.from_numpy(training.targets(one.X.numpy()))
+
+    def run() -> dict[str, Any]:
+        weights = [w.clone().requires_grad_() for w in one.weights]
+        move = torch.optim.SGD(weights, lr=training.step_size(one.X))
+        for number in range(training.N_STEPS + 1):
+            a = one.X
+            for w in weights[:-1]:
+                a = torch.tanh(a @ w.T / math.sqrt(w.shape[1]))
+            outputs = (a @ weights[-1].T / math.sqrt(weights[-1].shape[1]))[:, 0]
+            if number < training.N_STEPS:
+                move.zero_grad()
+                (0.5 * ((outputs - y) ** 2).sum()).backward()
+                move.step()
+        return {"value": outputs.detach().numpy()}
 
     return run
