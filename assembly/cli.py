@@ -559,8 +559,8 @@ def _announced(net: Assembly, n_inputs: int, tol: float) -> str:
     text = f"measuring {net.n_parameters:,} parameters"
     if net.n_parameters < _FEW_WEIGHTS:
         return f"{text} ..."
+    from assembly.diagnostics.diversity import layers_with_cosines
     from assembly.forecasting import forecast
-    from assembly.study.measure import layers_with_cosines
 
     ahead = forecast(net)
     norm, grams = ahead.hessian_norm(tol), [ahead.gram(layer) for layer in layers_with_cosines(net)]

@@ -277,7 +277,7 @@ def test_curvature_and_kernel_are_those_of_dense_matrices(every_kind):
 
 def test_cosines_are_those_of_finite_differences(every_kind):
     net, inputs, row = every_kind
-    for layer in measure.layers_with_cosines(net):
+    for layer in diversity.layers_with_cosines(net):
         found = []
         for x in inputs:
             gradients = neuron_gradients(net, layer, x)
@@ -297,7 +297,7 @@ def test_layers_left_out_have_no_weight_or_no_cosine(every_kind):
         below = set().union(*(set(n.parameter_index) for lower in net.layers[:layer] for n in lower.neurons), set())
         has_own = any(set(index) - below for index in own)
         assert (layer in measure.trainable_layers(net)) == has_own
-        if has_own and layer not in measure.layers_with_cosines(net):
+        if has_own and layer not in diversity.layers_with_cosines(net):
             gradients = neuron_gradients(net, layer, inputs[0])
             assert not (gradients @ gradients.T)[~np.eye(len(gradients), dtype=bool)].any()
 
@@ -316,16 +316,16 @@ def test_layers_left_out_have_no_weight_or_no_cosine(every_kind):
 def test_layers_that_are_measured(name, hidden, with_cosines):
     net = measure.build(of_builder(name, shape=(4, 4), **SMALL[name]))
     assert measure.trainable_layers(net) == hidden
-    assert measure.layers_with_cosines(net) == with_cosines
+    assert diversity.layers_with_cosines(net) == with_cosines
 
 
 def test_layers_too_large_for_a_gram_matrix_end_the_cosines(monkeypatch):
     net = am.mlp(4, [3, 5, 4, 6, 3])
-    assert measure.layers_with_cosines(net) == [2, 3, 4, 5]
-    monkeypatch.setattr(measure, "LARGEST_GRAM", 5)
-    assert measure.layers_with_cosines(net) == [2, 3]
-    monkeypatch.setattr(measure, "LARGEST_GRAM", 4)
-    assert measure.layers_with_cosines(net) == []
+    assert diversity.layers_with_cosines(net) == [2, 3, 4, 5]
+    monkeypatch.setattr(diversity, "LARGEST_EXACT", 5)
+    assert diversity.layers_with_cosines(net) == [2, 3]
+    monkeypatch.setattr(diversity, "LARGEST_EXACT", 4)
+    assert diversity.layers_with_cosines(net) == []
 
 
 @pytest.mark.parametrize("output_activation", ["softmax", "tanh", "identity"])
@@ -442,7 +442,7 @@ def test_hessians_of_neurons_that_did_not_converge_are_no_number(monkeypatch):
 
 def test_layers_with_hessians_of_neurons_are_those_that_read_neurons():
     tied = measure.build(of_builder("tied", **SMALL["tied"]))
-    assert measure.layers_with_cosines(tied) == [1, 2]  # copies share weights in the first layer too,
+    assert diversity.layers_with_cosines(tied) == [1, 2]  # copies share weights in the first layer too,
     assert measure.curved_layers(tied) == [2]  # and stay linear in them
     assert measure.curved_layers(measure.build(of_builder("densenet"))) == [2]
     assert measure.curved_layers(am.mlp(3, [4])) == []

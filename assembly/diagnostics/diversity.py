@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from assembly.calculus import sketch
 from assembly.checks import check_count
-from assembly.diagnostics.dominance import channels
+from assembly.diagnostics.dominance import channels, trainable_layers
 from assembly.errors import ArgumentError, ResourceError
 from assembly.graph.connections import Convolution, Tied
 from assembly.graph.description import SOFTMAX
@@ -197,6 +197,20 @@ def share_nothing(net: Assembly, layer: int) -> bool:
     return all(graph.groups[group].activation != SOFTMAX for group in groups) and all(
         graph.groups[one.source].is_given and not isinstance(one, Tied | Convolution) for one in edges
     )
+
+
+def layers_with_cosines(net: Assembly) -> list[int]:
+    """Return the hidden layers in which cosines between gradients are measured.
+
+    Not those in which they are 0 by construction (neurons that read the inputs alone and share no weight), and none
+    above or at a layer of more than `LARGEST_EXACT` neurons, whose Gram matrix would be too large.
+    """
+    sizes = [layer.size for layer in net.layers]
+    return [
+        layer
+        for layer in trainable_layers(net)
+        if not share_nothing(net, layer) and max(sizes[1 : layer + 1]) <= LARGEST_EXACT
+    ]
 
 
 def _check_layer(net: Assembly, layer: int) -> int:

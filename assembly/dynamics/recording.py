@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.calculus.evaluation import Evaluation, tangent
-from assembly.diagnostics.diversity import LARGEST_EXACT, rms_cosine, share_nothing
+from assembly.diagnostics.diversity import layers_with_cosines, rms_cosine
 from assembly.diagnostics.dominance import dominance, trainable_layers
 from assembly.dynamics.rule import kernel_matrix
 
@@ -101,11 +101,8 @@ class Recorder:
         return {f"largest_share_layer_{one.layer}": one.largest_share for one in found if one.layer in measured}
 
     def _cosines(self, net: Assembly) -> dict[str, float]:
-        sizes = [layer.size for layer in net.layers]
         return {
-            f"rms_cosine_layer_{number}": rms_cosine(net, number, self._near[0])
-            for number in trainable_layers(net)
-            if not share_nothing(net, number) and max(sizes[1 : number + 1]) <= LARGEST_EXACT
+            f"rms_cosine_layer_{number}": rms_cosine(net, number, self._near[0]) for number in layers_with_cosines(net)
         }
 
 

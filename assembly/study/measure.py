@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assembly.calculus.lockstep import input_pairs
 from assembly.calculus.shares import curvature_contributions, shares
 from assembly.diagnostics.conditions import principal_shares
-from assembly.diagnostics.diversity import rms_cosine, share_nothing
+from assembly.diagnostics.diversity import layers_with_cosines, rms_cosine
 from assembly.diagnostics.dominance import dominance, trainable_layers
 from assembly.diagnostics.linearity import kernel_change, ratios, remainder, worst_kernel_change, worst_remainder
 from assembly.dynamics.catapult import catapult_limit
@@ -26,7 +26,7 @@ from assembly.model import Assembly
 from assembly.seeds import generator
 from assembly.study import quantities
 from assembly.study.builders import BUILDERS
-from assembly.study.quantities import COSINES, LARGEST_GRAM, NEURON_HESSIANS, TAYLOR, TRAINED
+from assembly.study.quantities import COSINES, NEURON_HESSIANS, TAYLOR, TRAINED
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
@@ -55,20 +55,6 @@ def first_output(net: Assembly) -> Assembly:
 def columns_of(net: Assembly, names: tuple[str, ...] = ()) -> list[str]:
     """Return the columns that a network with one output has when these quantities, or the usual ones, are measured."""
     return quantities.columns(trainable_layers(net), layers_with_cosines(net), curved_layers(net), names)
-
-
-def layers_with_cosines(net: Assembly) -> list[int]:
-    """Return the hidden layers in which cosines between gradients are measured.
-
-    Not those in which they are 0 by construction (neurons that read the inputs alone and share no weight), and none
-    above or at a layer of more than `LARGEST_GRAM` neurons, whose Gram matrix would be too large.
-    """
-    sizes = [layer.size for layer in net.layers]
-    return [
-        layer
-        for layer in trainable_layers(net)
-        if not share_nothing(net, layer) and max(sizes[1 : layer + 1]) <= LARGEST_GRAM
-    ]
 
 
 def curved_layers(net: Assembly) -> list[int]:

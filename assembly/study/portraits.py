@@ -201,7 +201,7 @@ def _cosines(label: str, nets: Networks, x: NDArray[np.float64]) -> Portrait | N
 
 def _layers_with_pairs(net: Assembly) -> Iterator[int]:
     """Layers whose cosines are measured, of two neurons or more and with none of too many below."""
-    from assembly.study.measure import layers_with_cosines
+    from assembly.diagnostics.diversity import layers_with_cosines
 
     sizes = [layer.size for layer in net.layers]
     return (n for n in layers_with_cosines(net) if sizes[n] > 1 and max(sizes[1 : n + 1]) <= LARGEST_LAYER)
