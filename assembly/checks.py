@@ -86,7 +86,7 @@ def check_finite(argument: str, array: NDArray[Any]) -> None:
 
 def check_vector(argument: str, value: ArrayLike, size: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return `value` as a finite contiguous vector of `size` numbers, else raise `ShapeError` or `NonFiniteError`."""
-    array = _as_numbers(argument, value, dtype)
+    array = check_numbers(argument, value, dtype)
     if array.shape != (size,):
         raise ShapeError(f"The '{argument}' argument must have shape ({size},). Got shape {array.shape}.")
     check_finite(argument, array)
@@ -106,7 +106,7 @@ def check_buffer(argument: str, value: Any, size: int, dtype: np.dtype[Any]) -> 
 
 def check_samples(argument: str, value: ArrayLike, n_columns: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return `value`, one sample or a batch, as a finite matrix of shape (n_samples, n_columns)."""
-    array = _as_numbers(argument, value, dtype)
+    array = check_numbers(argument, value, dtype)
     if array.ndim not in (1, 2) or array.shape[-1] != n_columns:
         raise ShapeError(
             f"The '{argument}' argument must have shape ({n_columns},) or (n, {n_columns}). Got shape {array.shape}."
@@ -115,7 +115,8 @@ def check_samples(argument: str, value: ArrayLike, n_columns: int, dtype: DTypeL
     return array.reshape(-1, n_columns)
 
 
-def _as_numbers(argument: str, value: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+def check_numbers(argument: str, value: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """Return `value` as an array of real numbers of a dtype, else raise `ArgumentError`."""
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":

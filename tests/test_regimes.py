@@ -34,6 +34,15 @@ def test_both_parts_are_those_of_dense_matrices(name, n_outputs):
     np.testing.assert_allclose(found.rest, g @ np.einsum("ik,ikpq->pq", slope, H) @ g, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e20), ("float64", 1e110)])
+def test_large_residuals_do_not_overflow(dtype, size):
+    net, x = am.mlp(2, [6], "tanh", seed=0, dtype=dtype), np.array([[1.0, 2.0]])
+    unit = along_gradient(net.evaluate(x), net.evaluate(x).outputs - 1.0, LOSSES["squared"])
+    large = along_gradient(net.evaluate(x), net.evaluate(x).outputs - net.dtype.type(size), LOSSES["squared"])
+    np.testing.assert_allclose(large.gauss_newton, unit.gauss_newton, rtol=1e-5)
+    np.testing.assert_allclose(large.rest, size * unit.rest, rtol=1e-4)
+
+
 def test_a_loss_without_gradient_has_no_curvature_along_it():
     net, x = am.mlp(2, [3], seed=0), np.array([[1.0, 2.0]])
     found = along_gradient(net.evaluate(x), net.evaluate(x).outputs.copy(), LOSSES["squared"])
@@ -81,6 +90,8 @@ def test_a_model_linear_in_its_parameters_survives_up_to_two():
 
 
 def test_what_has_no_catapult():
+    fitted = am.mlp(2, [3], seed=0)
+    assert np.isnan(catapult_limit(fitted.evaluate([1.0, 1.0]), fitted.parameters, fitted.evaluate([1.0, 1.0]).outputs))
     dead = am.mlp(2, [3], "relu", seed=0).with_parameters(np.zeros(9))
     with pytest.warns(am.errors.KinkWarning):
         assert np.isnan(catapult_limit(dead.evaluate([1.0, 1.0]), dead.parameters, np.array([[1.0]])))

@@ -275,6 +275,49 @@ def test_a_linear_model_is_stable_up_to_the_limit_and_not_beyond(momentum):
         am.train(net, X, Y, n_steps=4000, step_size=1.02 * limit, **options)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
+def test_the_default_step_is_stable_for_every_batch(batch_size):
+    """Inputs at right angles: a batch of b stands for n/b times its own kernel, as large as the whole one."""
+    inputs = np.eye(8) * np.sqrt(8.0)
+    net = am.mlp(8, [256], seed=0)
+    run = am.train(net, inputs, np.resize([1.0, -1.0], 8), batch_size=batch_size, n_steps=600, record=(), beside=())
+    assert run["loss"][-1] < 0.5 * run["loss"][0]
+    alone = max(np.sum(net.gradient(x) ** 2) for x in inputs)
+    largest = np.linalg.eigvalsh(net.tangent_kernel(inputs))[-1]
+    smallest_batch = 8 % batch_size or batch_size
+    np.testing.assert_allclose(
+        run.settings["stable_below"], 2.0 / min(8.0 / smallest_batch * largest, 8.0 * alone), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("step_size", [1e100, 1e200])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_divergence_in_the_last_step_is_seen(step_size, activation):
+    net = am.mlp(4, [12, 10], activation, seed=0)
+    with pytest.raises(DivergenceError, match="Try a step size of"):
+        am.train(net, X, Y, n_steps=1, step_size=step_size, record=())
+
+
+def test_the_limit_that_is_named_is_the_one_that_counts():
+    for way, words in (
+        ({"loss": "logistic"}, r"exceeds 2 / \(0.25 lambda_max\) ="),
+        ({"weight_decay": 0.1}, r"exceeds 2 / \(lambda_max \+ weight_decay\) ="),
+        ({"momentum": 0.5}, r"exceeds 2 \(1 \+ momentum\) / lambda_max ="),
+    ):
+        with pytest.raises(DivergenceError, match=words):
+            am.train(network(), X, Y, n_steps=300, step_size=1e9, record=(), **way)
+
+
+def test_a_saturated_network_has_no_hessian_norm_and_goes_on():
+    net = am.mlp(8, [64], output_activation="tanh", seed=0)
+    net = net.with_parameters(200.0 * net.parameters)
+    run = am.train(
+        net, 3.0 * RNG.normal(size=(4, 8)), [1.0, -1.0, 1.0, -1.0], n_steps=2, record=("curvature",), step_size=1e-9
+    )
+    assert np.isnan(run["hessian_norm"]).all()
+    assert run.status == "finished"
+
+
 def test_a_model_beside_that_diverges_is_left_out_and_named():
     net = am.mlp(4, [200], seed=0)
     limit = 2.0 / np.linalg.eigvalsh(net.tangent_kernel(X))[-1]
@@ -306,7 +349,11 @@ BAD = {
         "'noise' argument must be left out for gradient flow",
     ),
     "closed": ({"beside": ["closed_form"], "loss": "logistic"}, ArgumentError, "unless the loss is squared"),
-    "decay": ({"beside": ["closed_form"], "weight_decay": 0.1}, ArgumentError, "where there is weight decay"),
+    "decay": ({"beside": ["closed_form"], "weight_decay": 0.1}, ArgumentError, r"where there is weight_decay\. Got"),
+    "closed momentum": ({"beside": ["closed_form"], "momentum": 0.1}, ArgumentError, "where there is momentum"),
+    "closed batches": ({"beside": ["closed_form"], "batch_size": 3}, ArgumentError, "where there is batch_size"),
+    "ragged": ({"y": [[1.0], [1.0, 2.0]]}, ArgumentError, "'y' argument must be an array of real numbers"),
+    "rtol": ({"rtol": 1e-16}, ArgumentError, "'rtol' argument must be"),
     "tests": ({"y_test": Y_TEST}, ArgumentError, "'y_test' argument must be left out"),
 }
 

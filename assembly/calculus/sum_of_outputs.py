@@ -69,7 +69,7 @@ class Expansion:
 
     Notes
     -----
-    Cost: of the tangents two evaluations, of `second` three more, of `product` four matrix products for every dense
+    Cost: of the tangents two evaluations, of `second` two more, of `product` five matrix products for every dense
     block. Memory: four node vectors per sample.
 
     Examples

@@ -40,7 +40,8 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     Returns
     -------
     float
-        NaN where even :math:`\eta \lambda_0 = 1` does not fit, as with inputs of very different weight in the kernel.
+        NaN where even :math:`\eta \lambda_0 = 1` does not fit, as with inputs of very different weight in the kernel,
+        or where the loss is 0 from the start; infinite where 8 still fits.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
 
     Notes
     -----
-    Cost: at most 9 runs of 300 steps of the quadratic model.
+    Cost: at most 10 runs of 300 steps of the quadratic model.
 
     Examples
     --------
@@ -61,8 +62,11 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     """
     largest = largest_eigenvalue(evaluation)
     low, high = 1.0, LARGEST
-    if not largest > 0.0 or not _fits(evaluation, w0, y, low / largest):
+    at_rest = LOSSES["squared"].value(evaluation.outputs, y) == 0.0
+    if at_rest or not largest > 0.0 or not _fits(evaluation, w0, y, low / largest):
         return float("nan")
+    if _fits(evaluation, w0, y, high / largest):
+        return float("inf")
     while high - low > RESOLUTION:
         middle = 0.5 * (low + high)
         if _fits(evaluation, w0, y, middle / largest):

@@ -54,7 +54,9 @@ class LinearFlow:
 
     def outputs(self, times: ArrayLike) -> Values:
         """Return u(t), shape (n_times, n), or (n,) for one time."""
-        faded = -np.expm1(-np.multiply.outer(np.asarray(times, np.float64), self._values))
+        t, values = np.asarray(times, np.float64)[..., None], self._values
+        with np.errstate(invalid="ignore"):  # what has the rate 0 stays for ever
+            faded = np.where(values > 0.0, -np.expm1(-t * values), 0.0)
         found: Values = self._start + (faded * self._towards) @ self._vectors.T
         return found
 
@@ -108,6 +110,7 @@ def kernel_regression(
     >>> kernel_regression([[2.0, 0.0], [0.0, 1.0]], [2.0, 3.0], [[1.0, 1.0]])
     array([4.])
     """
+    eps = np.finfo(np.float32 if np.asarray(kernel).dtype == np.float32 else np.float64).eps
     K = check_samples("kernel", kernel, np.shape(kernel)[-1] if np.ndim(kernel) else 0)
     n = len(K)
     if K.shape != (n, n):
@@ -118,7 +121,7 @@ def kernel_regression(
     rho = check_number("ridge", ridge, at_least=0.0)
     values, vectors = np.linalg.eigh(0.5 * (K + K.T))
     shifted = values + rho
-    if shifted.min(initial=np.inf) <= n * np.finfo(np.float64).eps * abs(shifted).max(initial=0.0):
+    if shifted.min(initial=np.inf) <= n * eps * abs(shifted).max(initial=0.0):
         raise ArgumentError(
             f"The 'kernel' argument is singular up to rounding, its eigenvalues from {shifted.min():.3g} to "
             f"{shifted.max():.3g}: give a 'ridge' above 0, or leave out inputs that repeat."

@@ -21,15 +21,15 @@ Values = NDArray[Any]
 
 MEANING = {
     "step": "Steps made.",
-    "time": "t = eta * steps, the time of gradient flow.",
+    "time": "t = eta * steps: the time of gradient flow, where there is no momentum.",
     "loss": "Loss over the training inputs, a sum: of the network, or of the model named.",
     "test_loss": "Loss over the test inputs, a sum: of the network, or of the model named.",
     "gap": "Root mean square over the training inputs of f - f_model, both trained; in units of the output.",
     "distance": "|w - w0|, Euclidean.",
     "largest_entry": "Largest |w - w0| of any single parameter.",
-    "kernel_change": "|K_t - K_0|_F / |K_0|_F of the tangent kernel over the first training inputs.",
-    "kernel_smallest_eigenvalue": "Of that kernel: bounds the rate at which the loss falls; output squared.",
-    "kernel_largest_eigenvalue": "Of that kernel: bounds the stable step size; output squared.",
+    "kernel_change": "|K_t - K_0|_F / |K_0|_F of the tangent kernel over the training inputs, 256 at most.",
+    "kernel_smallest_eigenvalue": "Of that kernel; where it is of all inputs, it bounds the rate of the fit.",
+    "kernel_largest_eigenvalue": "Of that kernel; where it is of all inputs, it bounds the step size.",
     "hessian_norm": "||H|| of the first output, the mean over the first training inputs; NaN where not converged.",
     "remainder": "Root mean square over the training inputs of f(w) - f_lin(w), at the same w; units of the output.",
     "largest_share": "Largest gradient share of a neuron of a layer, at the first training inputs.",
@@ -82,7 +82,7 @@ class History:
         return self.table[column]
 
     def __len__(self) -> int:
-        return len(self.table["step"])
+        return len(self.table.get("step", ()))
 
     @staticmethod
     def meaning(column: str) -> str:
@@ -115,6 +115,8 @@ class History:
         return {"status": self.status, "note": self.note, "settings": self.settings}
 
     def __repr__(self) -> str:
+        if not len(self):
+            return f"History: no record, {self.status}"
         first, last = self["loss"][0], self["loss"][-1]
         steps = f"{len(self)} records to step {self['step'][-1]:.0f}"
         return f"History: {steps}, {self.status}; loss {first:.4g} to {last:.4g}"

@@ -60,9 +60,11 @@ def along_gradient(evaluation: Evaluation, y: NDArray[np.float64], loss: Loss) -
     outputs = evaluation.outputs
     slopes = loss.slope(outputs, y)
     gradient = gradient_of_sum(evaluation, slopes)
-    squared = float(gradient.astype(np.float64) @ gradient)
-    if squared == 0.0:
+    largest = float(np.abs(gradient).max(initial=0.0))
+    if largest == 0.0:
         return LossCurvature(np.nan, np.nan)
-    along = Expansion(evaluation, gradient)
-    gauss_newton = float(np.sum(loss.bend(outputs, y) * along.first() ** 2))
-    return LossCurvature(gauss_newton / squared, float(np.sum(slopes * along.second())) / squared)
+    direction = gradient / gradient.dtype.type(largest)
+    direction /= np.linalg.norm(direction)
+    along = Expansion(evaluation, direction)
+    gauss_newton = np.sum(loss.bend(outputs, y) * along.first().astype(np.float64) ** 2)
+    return LossCurvature(float(gauss_newton), float(np.sum(slopes * along.second().astype(np.float64))))

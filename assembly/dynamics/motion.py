@@ -5,7 +5,8 @@ r"""One step of training: how parameters w move by the gradient g of the loss.
     \xi \sim N(0, I)
 
 with momentum :math:`\mu`, weight decay :math:`\gamma` and noise :math:`\tau`; a mini-batch of b of n samples stands for
-n/b times its loss. With :math:`\gamma = \tau` and no loss the weights keep the law N(0, 1) they are drawn from [1]_.
+n/b times its loss. With :math:`\gamma = \tau`, no momentum and no loss the weights keep the law N(0, 1) they are drawn
+from as :math:`\eta` becomes small: their variance tends to :math:`1 / (1 - \eta \gamma / 2)` [1]_.
 Batches and noise depend on the seed and on the number of the step alone: every model sees the same, and a run that was
 stopped goes on as if it had not been. Gradient flow is :math:`\dot w = -(g + \gamma w)`.
 

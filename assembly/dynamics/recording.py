@@ -13,6 +13,7 @@ from assembly.calculus.evaluation import Evaluation, tangent
 from assembly.diagnostics.diversity import layers_with_cosines, rms_cosine
 from assembly.diagnostics.dominance import dominance, trainable_layers
 from assembly.dynamics.rule import kernel_matrix
+from assembly.errors import SaturationError
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
@@ -46,8 +47,8 @@ class Recorder:
 
     Notes
     -----
-    Cost of a record: one tangent kernel of at most 256 inputs, a forward tangent of all, two Hessian norms, and for the
-    cosines two matrix products for every layer below.
+    Cost of a record: one tangent kernel of at most 256 inputs for every pair of outputs, with its eigenvalues, a
+    forward tangent of all inputs, two Hessian norms, and for the cosines two matrix products for every layer below.
     """
 
     def __init__(self, net: Assembly, X: Values, origin: Evaluation, names: Sequence[str], tol: float) -> None:
@@ -87,11 +88,15 @@ class Recorder:
         return {"remainder": rms(net.evaluate(self._X).outputs - linear)}
 
     def _curvature(self, net: Assembly) -> dict[str, float]:
-        starts: list[Values | None] = [*self.starts] or [None] * len(self._near)
+        complete = len(self.starts) == len(self._near)
+        starts: list[Values | None] = [*self.starts] if complete else [None] * len(self._near)
         norms = []
-        self.starts = []
+        self.starts = []  # none of a network that saturates
         for x, start in zip(self._near, starts, strict=True):
-            found, vector = net.hessian(x).top_pair(self._tol, start=start)
+            try:
+                found, vector = net.hessian(x).top_pair(self._tol, start=start)
+            except SaturationError:
+                return {"hessian_norm": math.nan}
             norms.append(abs(float(found.value)) if found.converged else math.nan)
             self.starts.append(vector)
         return {"hessian_norm": float(np.mean(norms))}

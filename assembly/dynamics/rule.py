@@ -6,6 +6,12 @@ gradient descent on the linearised model is stable below
 
 .. math:: \eta_{max} = \frac{2 (1 + \mu)}{\beta \lambda_{max} + \gamma}, \qquad
           \text{default} \quad \eta = \frac{1}{\beta \lambda_{max} + \gamma} .
+
+With mini-batches, b of n samples stand for n/b times their loss, and :math:`\lambda_{max}` is a bound for every batch,
+
+.. math:: \lambda_{max} \le \min\Bigl(\frac{n}{b} \lambda_{max}(K),\; n \max_i \lambda_{max}(K_{ii})\Bigr),
+
+b being the smallest batch, the last of a pass over the samples.
 """
 
 from __future__ import annotations
@@ -18,7 +24,6 @@ from numpy.typing import NDArray
 from assembly.calculus.evaluation import Evaluation, tangent
 from assembly.calculus.sum_of_outputs import gradient_of_sum
 from assembly.calculus.tangent_kernel import tangent_kernel
-from assembly.dynamics.losses import Loss
 from assembly.seeds import generator
 
 LARGEST_KERNEL = 4096  # rows of a tangent kernel that is written down
@@ -38,7 +43,7 @@ def kernel_matrix(left: Evaluation, right: Evaluation) -> NDArray[np.float64]:
         for j in range(n_outputs):
             is_known = left is right and j < k
             blocks[:, k, :, j] = blocks[:, j, :, k].T if is_known else tangent_kernel(left, right, k, j)
-    return blocks.reshape(len(left.post) * n_outputs, -1)
+    return blocks.reshape(len(left.post) * n_outputs, len(right.post) * n_outputs)
 
 
 def largest_eigenvalue(evaluation: Evaluation) -> float:
@@ -62,37 +67,54 @@ def largest_eigenvalue(evaluation: Evaluation) -> float:
     return float(eigsh(operator, k=1, tol=1e-4, v0=start, return_eigenvectors=False)[0])
 
 
-def stable_below(largest: float, loss: Loss, momentum: float, weight_decay: float) -> float:
+def largest_of_batches(evaluation: Evaluation, batch_size: int | None) -> float:
+    """Return a bound of the largest eigenvalue that any batch makes of the kernel; without batches the eigenvalue.
+
+    Cost: that of `largest_eigenvalue`, and with batches the kernel of every sample with itself.
+    """
+    n, largest = len(evaluation.post), largest_eigenvalue(evaluation)
+    if batch_size is None or batch_size >= n:
+        return largest
+    ones = (evaluation.at_row(i) for i in range(n))
+    alone = max(float(np.linalg.eigvalsh(kernel_matrix(one, one))[-1]) for one in ones)
+    return min(n / (n % batch_size or batch_size) * largest, n * alone)
+
+
+def stable_below(steepest: float, momentum: float) -> float:
     """Return the step size below which gradient descent on the linearised model is stable.
+
+    Parameters
+    ----------
+    steepest : float
+        Largest second derivative of the loss in any direction of the parameters, beta lambda_max + gamma.
+    momentum : float
 
     Examples
     --------
-    >>> from assembly.dynamics.losses import LOSSES
-    >>> stable_below(4.0, LOSSES["squared"], momentum=0.0, weight_decay=0.0)
+    >>> stable_below(4.0, momentum=0.0)
     0.5
     """
-    steepest = loss.largest_bend * largest + weight_decay
     return 2.0 * (1.0 + momentum) / steepest if steepest > 0.0 else np.inf
 
 
-def default_step_size(largest: float, loss: Loss, weight_decay: float) -> float:
+def default_step_size(steepest: float) -> float:
     """Return half the limit of plain gradient descent; 1 where nothing depends on the parameters."""
-    limit = stable_below(largest, loss, 0.0, weight_decay)
-    return limit / 2.0 if np.isfinite(limit) else 1.0
+    return 1.0 / steepest if steepest > 0.0 else 1.0
 
 
-def explanation(step_size: float, limit: float, default: float, momentum: float) -> str:
-    """Say why a run diverged, and what to try.
+def explanation(step_size: float, limit: float, default: float, fraction: str) -> str:
+    """Say why a run diverged, and what to try; `fraction` is how the limit comes about.
 
     Examples
     --------
-    >>> explanation(0.9, 0.37, 0.185, 0.0)
+    >>> explanation(0.9, 0.37, 0.185, "2 / lambda_max")
     'eta = 0.9 exceeds 2 / lambda_max = 0.37: the loss rises. Try a step size of 0.185.'
     """
     if step_size > limit:
-        name = "2 (1 + momentum) / lambda_max" if momentum else "2 / lambda_max"
-        return f"eta = {step_size:.3g} exceeds {name} = {limit:.3g}: the loss rises. Try a step size of {default:.3g}."
+        return (
+            f"eta = {step_size:.3g} exceeds {fraction} = {limit:.3g}: the loss rises. Try a step size of {default:.3g}."
+        )
     return (
         f"eta = {step_size:.3g} is below {limit:.3g}, where the linearised model is stable, but the network left the "
-        f"region where that tells: try a step size of {step_size / 4.0:.3g}, larger batches or less noise."
+        f"region where that tells: try a step size of {step_size / 4.0:.3g}, or less noise."
     )

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +16,23 @@ from numpy.typing import NDArray
 
 from assembly.dynamics.closed_form import LinearFlow, as_column
 from assembly.dynamics.flow import flow
-from assembly.dynamics.history import History, from_arrays, read_arrays, write_arrays
+from assembly.dynamics.history import History, from_arrays, write_arrays
 from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.models import FirstOrder, Model, Network, SecondOrder
 from assembly.dynamics.motion import Moving
 from assembly.dynamics.recording import Recorder, rms
-from assembly.dynamics.rule import default_step_size, explanation, kernel_matrix, largest_eigenvalue, stable_below
+from assembly.dynamics.rule import default_step_size, explanation, kernel_matrix, largest_of_batches, stable_below
 from assembly.errors import NonFiniteError, ResultsError
 
 if TYPE_CHECKING:
     from assembly.calculus.evaluation import Evaluation
     from assembly.dynamics.settings import Settings
     from assembly.model import Assembly
+    from assembly.program import Program
 
 Values = NDArray[Any]
 
-NETWORK, CLOSED_FORM = "network", "closed_form"
+NETWORK, CLOSED_FORM, GRADIENT_FLOW = "network", "closed_form", "gradient_flow"
 HOPELESS = 1e6  # times the loss at the start: nothing comes back from there
 SECONDS_BETWEEN = 10.0  # checkpoints,
 PACE = 20.0  # and at least so many times what the last one took
@@ -63,9 +65,10 @@ class Run:
         self._origin = net.evaluate(X)
         self._test_origin = None if X_test is None else net.evaluate(X_test, "X_test")
         loss = LOSSES[settings.loss]
-        largest = largest_eigenvalue(self._origin)
-        self.stable_below = stable_below(largest, loss, settings.momentum, settings.weight_decay)
-        self.default = default_step_size(largest, loss, settings.weight_decay)
+        largest = largest_of_batches(self._origin, settings.batch_size)
+        self._steepest = loss.largest_bend * largest + settings.weight_decay
+        self.stable_below = stable_below(self._steepest, settings.momentum)
+        self.default = default_step_size(self._steepest)
         self.step_size = self.default if settings.step_size is None else settings.step_size
         rule, w0, program = settings.rule(self.step_size), net.parameters, self._origin.program
         kinds: dict[str, Callable[[Evaluation], Model]] = {
@@ -102,7 +105,7 @@ class Run:
             If the network diverges.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
-            if self.settings.method == "gradient_flow":
+            if self.settings.method == GRADIENT_FLOW:
                 return self._flow(stop)
             for name in list(self._moving):
                 self._guarded(name, lambda moving: moving.step(self.number))
@@ -130,12 +133,21 @@ class Run:
                 raise NonFiniteError(f"The loss grew to {found:.3g}.")
         except NonFiniteError as error:
             if name == NETWORK:
-                self.note = explanation(self.step_size, self.stable_below, self.default, self.settings.momentum)
+                self.note = self._explanation()
                 raise NonFiniteError(f"Training diverged at step {self.number}. {error} {self.note}") from None
             del self._moving[name]
             self.note += f"The {name} model diverged at step {self.number} and is left out after it. "
             return None
         return found
+
+    def _explanation(self) -> str:
+        if self.settings.method == GRADIENT_FLOW:
+            return "Gradient flow cannot diverge by its steps: the network itself overflows. Scale the inputs down."
+        settings, beta = self.settings, self._loss.largest_bend
+        above = "2 (1 + momentum)" if settings.momentum else "2"
+        below = "lambda_max" if beta == 1.0 else f"{beta:g} lambda_max"
+        below = f"({below} + weight_decay)" if settings.weight_decay else below if beta == 1.0 else f"({below})"
+        return explanation(self.step_size, self.stable_below, self.default, f"{above} / {below}")
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -153,6 +165,9 @@ class Run:
     def record(self) -> float:
         """Record the present step; return the loss of the network."""
         t = self.step_size * self.number
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at here
+            for name in list(self._moving):
+                self._guarded(name, lambda one: self._loss.value(one.model.outputs(one.w), self._y))
         outputs = {name: self._present(name, t) for name in self._names}
         tests = {name: self._at_test(name, t) for name in self._names} if self._test_origin is not None else {}
         row = {"step": float(self.number), "time": t}
@@ -164,7 +179,10 @@ class Run:
             row |= {
                 _column("test_loss", name): self._loss.value(values, self._y_test) for name, values in tests.items()
             }
+        starts = self._recorder.starts
         row |= self._recorder.at(self._moving[NETWORK].w)
+        if self.number % self.settings.every:  # the end of a run that may be continued: the next record knows nothing
+            self._recorder.starts = starts
         self._rows.append(row)
         self._outputs.append(outputs)
         self._test_outputs.append(tests)
@@ -226,8 +244,10 @@ class Run:
     def identity(self) -> str:
         """SHA-256 of all that decides the numbers of the run, but for how many steps it makes."""
         settings = {key: value for key, value in self.settings.as_dict().items() if key != "n_steps"}
-        words = json.dumps([repr(self._net), settings, self.step_size], sort_keys=True)
+        words = json.dumps([settings, self.step_size], sort_keys=True)
         digest = hashlib.sha256(words.encode())
+        for part in structure(self._origin.program):
+            digest.update(part)
         tests = [] if self._test_origin is None else [self._test_origin.post[:, self._origin.program.inputs]]
         tests += [] if self._y_test is None else [self._y_test]
         for array in (self._net.parameters, self._X, self._y, *tests):
@@ -235,30 +255,32 @@ class Run:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint.
+    def resume(self, path: Path, arrays: dict[str, Values], words: dict[str, Any]) -> None:
+        """Go on from what a checkpoint held.
 
         Raises
         ------
-        DataError
-            If the file is damaged.
         ResultsError
-            If it belongs to another run.
+            If it belongs to another run, or has made more steps than are wanted.
         """
-        arrays, words = read_arrays(path)
         state = words.get("state")
         if state is None or state["identity"] != self.identity:
             raise ResultsError(
                 f"The checkpoint {str(path)!r} belongs to a run with another network, other data or other settings: "
                 "give another path, or remove it."
             )
+        if state["number"] > self.settings.n_steps:
+            raise ResultsError(
+                f"The checkpoint {str(path)!r} has made {state['number']} steps, more than n_steps = "
+                f"{self.settings.n_steps}: give another path, or remove it."
+            )
         known = from_arrays(arrays, words)
         self.number, self.note, self._steps = state["number"], known.note, state["steps"]
-        self._rows = [{name: float(values[i]) for name, values in known.table.items()} for i in range(len(known))]
-        self._outputs = [{name: values[i] for name, values in known.outputs.items()} for i in range(len(known))]
-        self._test_outputs = [
-            {name: values[i] for name, values in known.test_outputs.items()} for i in range(len(known))
-        ]
+        steps = known.table.get("step", np.zeros(0))
+        kept = [i for i, step in enumerate(steps) if step % self.settings.every == 0 or step == self.settings.n_steps]
+        self._rows = [{name: float(values[i]) for name, values in known.table.items()} for i in kept]
+        self._outputs = [{name: values[i] for name, values in known.outputs.items()} for i in kept]
+        self._test_outputs = [{name: values[i] for name, values in known.test_outputs.items()} for i in kept]
         self._recorder.starts = [arrays[f"start/{i}"] for i in range(sum(name.startswith("start/") for name in arrays))]
         for name in list(self._moving):
             if f"state/{name}/w" not in arrays:
@@ -266,6 +288,20 @@ class Run:
                 continue
             self._moving[name].w[:] = arrays[f"state/{name}/w"]
             self._moving[name].velocity[:] = arrays[f"state/{name}/velocity"]
+
+
+def structure(program: Program) -> Iterator[bytes]:
+    """Yield all that makes a program what it is, but for its weights."""
+    yield repr((program.n_nodes, program.n_parameters, str(program.dtype), program.outputs.tolist())).encode()
+    yield program.codes.tobytes()
+    for segment in program.segments:
+        yield repr((segment.nodes, segment.incoming, segment.is_softmax)).encode()
+    for block in program.blocks:
+        yield type(block).__name__.encode()
+        for one in fields(block):
+            value = getattr(block, one.name)
+            yield one.name.encode()
+            yield value.tobytes() if isinstance(value, np.ndarray) else repr(getattr(value, "name", value)).encode()
 
 
 def _column(quantity: str, model: str) -> str:

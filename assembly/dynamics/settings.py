@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from assembly.checks import check_count, check_name, check_number
 from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.motion import Rule
@@ -69,10 +71,15 @@ def checked(given: dict[str, Any]) -> Settings:
         record=_names("record", given["record"], RECORDED),
         beside=_names("beside", given["beside"], BESIDE),
         tol=check_number("tol", given["tol"], above=0.0, below=1.0),
-        rtol=check_number("rtol", given["rtol"], above=0.0, below=1.0),
+        rtol=check_number("rtol", given["rtol"], at_least=_smallest_rtol(given["net"].dtype), below=1.0),
     )
     _check_together(settings)
     return settings
+
+
+def _smallest_rtol(dtype: np.dtype[Any]) -> float:
+    """Return the smallest relative error that a solver can keep in arithmetic of a dtype."""
+    return 4.0 * float(np.finfo(dtype).eps)
 
 
 def _names(argument: str, names: object, known: Sequence[str]) -> tuple[str, ...]:
@@ -96,8 +103,9 @@ def _check_together(settings: Settings) -> None:
                 "The 'beside' argument must not name 'closed_form' unless the loss is squared: no other has one. "
                 f"Got the loss {settings.loss!r}."
             )
-        if settings.weight_decay:
-            raise ArgumentError(
-                "The 'beside' argument must not name 'closed_form' where there is weight decay. "
-                f"Got weight_decay = {settings.weight_decay:g}."
-            )
+        for name in ("momentum", "weight_decay", "noise", "batch_size"):
+            if getattr(settings, name):
+                raise ArgumentError(
+                    "The 'beside' argument must not name 'closed_form', that of plain gradient flow, where there is "
+                    f"{name}. Got {name} = {getattr(settings, name):g}."
+                )

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assembly.checks import check_samples
+from assembly.checks import check_numbers, check_samples
 from assembly.dynamics import settings as all_settings
-from assembly.dynamics.history import History
+from assembly.dynamics.history import History, read_arrays
 from assembly.dynamics.interrupts import deferred
 from assembly.dynamics.losses import check_loss
 from assembly.dynamics.recording import RECORDED
@@ -101,10 +100,10 @@ def train(
         The flow is followed to time ``step_size * n_steps`` and recorded at the same times.
     step_size : float, optional
         eta; by default half of what is stable for the linearised model, ``1 / lambda_max`` of the tangent kernel for
-        the squared loss.
+        the squared loss; with mini-batches for every batch, see `assembly.dynamics.rule`.
     n_steps : int
     every : int, optional
-        Steps between records; by default so many that there are 20.
+        Steps between records; by default so many that there are 20, or those of the checkpoint.
     batch_size : int, optional
         All samples if left out.
     momentum, weight_decay, noise : float
@@ -124,7 +123,8 @@ def train(
         Relative error of the parameters in a step of the solver for gradient flow.
     checkpoint : str or Path, optional
         An NPZ file: written every ten seconds, when the run is interrupted and when it ends; a run that finds one of
-        its own goes on from there, bit for bit as if it had not been stopped, also to a larger `n_steps`.
+        its own goes on from there, bit for bit as if it had not been stopped, also to a larger `n_steps` (of gradient
+        flow from multiples of `every`).
     on_progress : callable, optional
         Called with a `TrainingProgress` after every record, and about twice a second; instead of a line on standard
         error.
@@ -161,6 +161,10 @@ def train(
     >>> bool(run["loss"][-1] < 0.2 * run["loss"][0]), bool(run["kernel_change"][-1] < 0.1)
     (True, True)
     """
+    path = None if checkpoint is None else Path(checkpoint)
+    before = read_arrays(path) if path is not None and path.exists() else None
+    if every is None and before is not None:
+        every = before[1]["settings"].get("every")
     settings = all_settings.checked(locals())
     samples, targets = _data(net, X, y, "X", "y", settings.loss)
     tests, test_targets = _tests(net, X_test, y_test, settings.loss)
@@ -170,10 +174,9 @@ def train(
             f"Got {targets.size}."
         )
     _check_memory(net, len(samples), settings)
-    path = None if checkpoint is None else Path(checkpoint)
     run = Run(net, samples, targets, tests, test_targets, settings)
-    if path is not None and path.exists():
-        run.resume(path)
+    if path is not None and before is not None:
+        run.resume(path, *before)
     with progress("training") as shown, deferred() as caught:
         _go(run, path, caught, _teller(on_progress, shown.tell))
         number = caught[0] if caught else None
@@ -244,7 +247,7 @@ def _data(
     n = len(samples)
     if n == 0:
         raise ShapeError(f"The '{name}' argument must have at least one row. Got none.")
-    given = np.asarray(y)
+    given = check_numbers(target_name, y, net.dtype)
     if given.shape not in ((n,), (n, net.n_outputs)) or (given.ndim == 1 and net.n_outputs != 1):
         wanted = f"({n},) or ({n}, 1)" if net.n_outputs == 1 else f"({n}, {net.n_outputs})"
         raise ShapeError(f"The '{target_name}' argument must have shape {wanted}. Got shape {given.shape}.")
@@ -267,6 +270,9 @@ def _tests(
 
 def _check_memory(net: Assembly, n: int, settings: all_settings.Settings) -> None:
     n_models = 1 + sum(name != "closed_form" for name in settings.beside)
-    numbers = n_models * (COPIES[settings.method] * net.n_parameters + NODE_VECTORS * n * net._body.program.n_nodes)
+    itemsize = 8 if settings.method == "gradient_flow" else net.dtype.itemsize  # the solver works in float64
+    n_bytes = n_models * (COPIES[settings.method] + 2 * (settings.noise > 0.0)) * net.n_parameters * itemsize
+    n_bytes += n_models * NODE_VECTORS * n * net._body.program.n_nodes * net.dtype.itemsize
+    n_bytes += 8 * 3 * min(n * net.n_outputs, LARGEST_KERNEL) ** 2
     what = f"Training {net.n_parameters:,} parameters on {n:,} samples"
-    check_fits(what, numbers * net.dtype.itemsize, "use fewer samples, a smaller network, or nothing beside it")
+    check_fits(what, n_bytes, "use fewer samples, a smaller network, or nothing beside it")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from assembly.study.design import Point, Settings
 
 MAX_STEPS = 2000
+LIMIT_ERROR = 1e-6  # of a limit kernel that is used
 
 
 def build(point: Point) -> Assembly:
@@ -346,7 +347,8 @@ def _trained(subject: _Subject) -> Row:
     except DivergenceError:
         return dict.fromkeys(TRAINED, math.nan)
     last = {name: float(values[-1]) for name, values in run.table.items()}
-    loss = last["loss"] / float(run["loss"][0])
+    first = float(run["loss"][0])
+    loss = last["loss"] / first if first > 0.0 else math.nan
     found = (
         last["kernel_change"],
         last["distance"],
@@ -360,8 +362,9 @@ def _trained(subject: _Subject) -> Row:
 
 def _kernel_limit(subject: _Subject) -> Row:
     net, (inputs, _), _ = subject
-    limit = limit_kernels(net, inputs).tangent
-    return {"kernel_limit_distance": float(np.linalg.norm(net.tangent_kernel(inputs) - limit) / np.linalg.norm(limit))}
+    found = limit_kernels(net, inputs)
+    distance = float(np.linalg.norm(net.tangent_kernel(inputs) - found.tangent) / np.linalg.norm(found.tangent))
+    return {"kernel_limit_distance": distance if found.error < LIMIT_ERROR else math.nan}
 
 
 def _loss_hessian_rest(subject: _Subject) -> Row:

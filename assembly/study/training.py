@@ -18,6 +18,7 @@ from assembly.dynamics.train import TrainingProgress, train
 from assembly.errors import ArgumentError, DivergenceError, GraphError, ResourceError
 from assembly.limits.kernels import limit_kernels
 from assembly.seeds import generator
+from assembly.study.measure import LIMIT_ERROR
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
@@ -135,8 +136,9 @@ def regressions(net: Assembly, rows: Split) -> dict[str, NDArray[np.float64]]:
         change = kernel_regression(net.tangent_kernel(rows.X), rows.y - start, across)
         found["w0"] = (net(rows.X_test) + change)[:, None]
     with suppress(ArgumentError, ResourceError, GraphError):
-        limit, across = limit_kernels(net, rows.X).tangent, limit_kernels(net, rows.X_test, rows.X).tangent
-        found["limit"] = kernel_regression(limit, rows.y, across)[:, None]
+        limit, between = limit_kernels(net, rows.X), limit_kernels(net, rows.X_test, rows.X)
+        if max(limit.error, between.error) < LIMIT_ERROR:
+            found["limit"] = kernel_regression(limit.tangent, rows.y, between.tangent)[:, None]
     return found
 
 

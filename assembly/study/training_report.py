@@ -81,7 +81,7 @@ def _eigenvalues(one: Trained) -> Figure | None:
     columns = {"kernel_largest_eigenvalue": "largest", "kernel_smallest_eigenvalue": "smallest"}
     table = one.history.table
     curves = [Curve(label, table["time"], table[name]) for name, label in columns.items() if name in table]
-    caption = "The smallest one bounds the rate at which the loss falls, the largest one the stable step size."
+    caption = "Of all training inputs, the smallest bounds the rate at which the loss falls, the largest the step size."
     return _figure("eigenvalues", f"Eigenvalues of the tangent kernel, width {one.width}", caption, curves)
 
 
