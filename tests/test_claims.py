@@ -33,7 +33,7 @@ def exponents_in(text):
 
 
 def test_every_claim_that_can_be_judged_has_a_study_and_every_study_is_in_the_suite():
-    assert sorted(set(NUMBERS)) == [*range(1, 8), *range(10, 19)]
+    assert sorted(set(NUMBERS)) == [*range(1, 20), 22, 26]
     assert [study.name for study in STUDIES] == [member.study for member in SUITE.members]
     shipped = {name for name in named_studies() if name.startswith("claim-")}
     assert {study.name for study in STUDIES} == shipped
@@ -44,7 +44,7 @@ def test_every_claim_that_can_be_judged_has_a_study_and_every_study_is_in_the_su
 
 def test_the_page_on_theory_names_the_studies_of_every_claim():
     page = rows_of_the_page()
-    assert sorted(page) == list(range(1, 19))
+    assert sorted(page) == [*range(1, 21), 22, 26]  # claim 20 is a test, and no study
     for number, (_, studies) in page.items():
         assert studies == [member.study for member in SUITE.members if int(member.claim) == number]
 
@@ -94,7 +94,8 @@ def test_the_protocol_is_kept(study):
         assert widths[-1] >= 10 * widths[0]
     for claim in study.claims:
         assert claim.source
-        assert claim.band == 0.1
+        is_wide = (study.name, claim.quantity) == ("claim-08-kernel-change-gd", "kernel_change_trained")
+        assert claim.band == (0.25 if is_wide else 0.1)
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)

@@ -105,7 +105,8 @@ class SuiteResult:
         --------
         >>> from assembly.study.specification import load_suite
         >>> suite, studies = load_suite("claims")
-        >>> SuiteResult(suite, [MemberResult("13", studies[-5], reason="Stopped.")], 0.0, Path()).tally()
+        >>> few = next(study for study in studies if study.name == "claim-13-few-active")
+        >>> SuiteResult(suite, [MemberResult("13", few, reason="Stopped.")], 0.0, Path()).tally()
         'Of 2 claims 2 not measured.'
         """
         counted = Counter(row["verdict"] for row in self.rows)
