@@ -691,7 +691,9 @@ def train(
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
     ] = None,
-    rows: Annotated[int, typer.Option(metavar="N", help="Rows to train on.")] = 128,
+    rows: Annotated[
+        int | None, typer.Option(metavar="N", help="Rows to train on; 128, or three quarters if less, if left out.")
+    ] = None,
     test_rows: Annotated[int, typer.Option(metavar="N", help="Other rows to test on.")] = 512,
     loss: Annotated[str, typer.Option(metavar="NAME", help="squared or logistic, a sum over the rows.")] = "squared",
     method: Annotated[str, typer.Option(metavar="NAME", help="gradient_descent or gradient_flow.")] = (
@@ -725,14 +727,13 @@ def train(
         from assembly.dynamics.settings import BESIDE, METHODS
         from assembly.study.training import split, train_family
 
-        widths = [check_count("--width", one) for one in _whole_numbers("--width", width)]
+        widths = list(dict.fromkeys(check_count("--width", one) for one in _whole_numbers("--width", width)))
         beside_names = [] if beside == "none" else [check_name("--beside", one, BESIDE) for one in beside.split(",")]
         given = _given({"hidden": hidden, "activation": activation}, settings or [])
         options = _options_of(architecture, given)
         check_name("--method", method, METHODS)
-        chosen = split(
-            datasets.load(source, target), check_count("--rows", rows), check_count("--test-rows", test_rows, 0), seed
-        )
+        n_rows = None if rows is None else check_count("--rows", rows)
+        chosen = split(datasets.load(source, target), n_rows, check_count("--test-rows", test_rows, 0), seed)
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
         build = _builder_of(architecture, datasets.load(source, target).shape, seed, options)

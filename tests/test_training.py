@@ -311,9 +311,8 @@ def test_the_limit_that_is_named_is_the_one_that_counts():
 def test_a_saturated_network_has_no_hessian_norm_and_goes_on():
     net = am.mlp(8, [64], output_activation="tanh", seed=0)
     net = net.with_parameters(200.0 * net.parameters)
-    run = am.train(
-        net, 3.0 * RNG.normal(size=(4, 8)), [1.0, -1.0, 1.0, -1.0], n_steps=2, record=("curvature",), step_size=1e-9
-    )
+    inputs = np.random.default_rng(0).normal(size=(2, 8))  # at the second the Hessian underflows
+    run = am.train(net, inputs, [1.0, -1.0], n_steps=2, record=("curvature",), step_size=1e-9)
     assert np.isnan(run["hessian_norm"]).all()
     assert run.status == "finished"
 
@@ -329,6 +328,8 @@ def test_a_model_beside_that_diverges_is_left_out_and_named():
 
 BAD = {
     "X": ({"X": X[:, :3]}, ShapeError, r"'X' argument must have shape \(4,\) or \(n, 4\)"),
+    "net": ({"net": X}, ArgumentError, "'net' argument must be an assembly. Got ndarray"),
+    "checkpoint": ({"checkpoint": 5}, ArgumentError, "'checkpoint' argument must be a path. Got 5"),
     "rows": ({"X": X[:0], "y": Y[:0]}, ShapeError, "'X' argument must have at least one row"),
     "y": ({"y": Y[:4]}, ShapeError, r"'y' argument must have shape \(9,\) or \(9, 1\)"),
     "logistic": ({"loss": "logistic", "y": 2.0 * Y}, ArgumentError, "'y' argument must hold -1 and 1 .* Got -?2"),
@@ -362,7 +363,7 @@ BAD = {
 def test_bad_arguments_are_named(bad):
     changed, error, message = bad
     with pytest.raises(error, match=message):
-        am.train(network(), **{"X": X, "y": Y, **changed})
+        am.train(**{"net": network(), "X": X, "y": Y, **changed})
 
 
 @pytest.mark.parametrize("name", LOSSES)

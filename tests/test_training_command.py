@@ -54,6 +54,10 @@ def test_it_trains_as_the_function_does(trained):
         share = accuracy(wanted.test_outputs["network"][-1], chosen.y_test)
         assert f"{100.0 * share:.1f} %" in result.output
     assert re.search(r"At width 16 the loss went from .* kernel changed by .* % \(.* % at width 8\)", result.output)
+    last = am.load_history(folder / "width-16.npz")
+    apart = np.sqrt(np.mean((last.test_outputs["network"][-1] - last.test_outputs["linearized"][-1]) ** 2))
+    assert f"f is {last['remainder'][-1]:.2g} from its linearisation" in result.output
+    assert f"end {apart:.2g} apart on the test inputs" in result.output
 
 
 def test_the_report_holds_every_picture_and_number(trained):
@@ -180,6 +184,17 @@ def test_kernel_regression_stands_beside(trained):
 def test_targets_that_are_no_classes_have_no_accuracy():
     assert accuracy(np.array([[0.3]]), np.array([0.5])) is None
     assert accuracy(np.zeros((0, 1)), np.zeros(0)) is None
+
+
+def test_few_rows_are_taken_as_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.normal(size=(20, 3)), np.resize([0.0, 1.0], 20)])
+    np.savetxt(tmp_path / "few.csv", table, delimiter=",")
+    result = run("train", tmp_path / "few.csv", "--width", 8, "--hidden", "m", "--steps", 2, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "trained on 15 rows, tested on 5" in result.output
+    # narrow: no limit to speak of
+    assert "infinite width" not in result.output
 
 
 def test_rows_are_split_by_the_seed_and_meet_nowhere():

@@ -41,7 +41,7 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     -------
     float
         NaN where even :math:`\eta \lambda_0 = 1` does not fit, as with inputs of very different weight in the kernel,
-        or where the loss is 0 from the start; infinite where 8 still fits.
+        or where the loss is 0 from the start; 8 where that still fits.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     if at_rest or not largest > 0.0 or not _fits(evaluation, w0, y, low / largest):
         return float("nan")
     if _fits(evaluation, w0, y, high / largest):
-        return float("inf")
+        return LARGEST
     while high - low > RESOLUTION:
         middle = 0.5 * (low + high)
         if _fits(evaluation, w0, y, middle / largest):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,10 +22,8 @@ from assembly.dynamics.rule import LARGEST_KERNEL
 from assembly.dynamics.run import Run
 from assembly.errors import ArgumentError, DivergenceError, NonFiniteError, ShapeError, TrainingInterrupted
 from assembly.memory import check_fits
+from assembly.model import Assembly
 from assembly.progress import duration, progress
-
-if TYPE_CHECKING:
-    from assembly.model import Assembly
 
 COPIES = {"gradient_descent": 4, "gradient_flow": 18}  # of the parameters, for every model that moves
 NODE_VECTORS = 12  # of every sample, for every model
@@ -161,6 +159,10 @@ def train(
     >>> bool(run["loss"][-1] < 0.2 * run["loss"][0]), bool(run["kernel_change"][-1] < 0.1)
     (True, True)
     """
+    if not isinstance(net, Assembly):
+        raise ArgumentError(f"The 'net' argument must be an assembly. Got {type(net).__name__}.")
+    if checkpoint is not None and not isinstance(checkpoint, str | Path):
+        raise ArgumentError(f"The 'checkpoint' argument must be a path. Got {checkpoint!r}.")
     path = None if checkpoint is None else Path(checkpoint)
     before = read_arrays(path) if path is not None and path.exists() else None
     if every is None and before is not None:

@@ -341,9 +341,10 @@ def _worst_kernel_change(subject: _Subject) -> Row:
 def _trained(subject: _Subject) -> Row:
     """The network after gradient descent at the default step size; NaN where it diverged."""
     net, samples, settings = subject
-    n_steps = settings.training_steps
+    n_steps, record = settings.training_steps, ("distance", "kernel", "remainder")
+    beside = ("linearized",) if TRAINED[4] in quantities.asked_for(settings.quantities) else ()
     try:
-        run = train(net, *samples, n_steps=n_steps, every=n_steps, record=("distance", "kernel", "remainder"))
+        run = train(net, *samples, n_steps=n_steps, every=n_steps, record=record, beside=beside)
     except DivergenceError:
         return dict.fromkeys(TRAINED, math.nan)
     last = {name: float(values[-1]) for name, values in run.table.items()}
@@ -354,7 +355,7 @@ def _trained(subject: _Subject) -> Row:
         last["distance"],
         last["largest_entry"],
         last["remainder"],
-        last["gap_linearized"],
+        last.get("gap_linearized", math.nan),
         loss,
     )
     return dict(zip(TRAINED, found, strict=True))

@@ -296,6 +296,7 @@ class QuickSpecification(_Table):
     widths: _Widths | None = Field(default=None, description="")
     seeds: _Seeds | None = Field(default=None, description="")
     n_measured: _Count | None = Field(default=None, description="")
+    training_steps: _Count | None = Field(default=None, description="")
 
 
 class Specification(_Table):

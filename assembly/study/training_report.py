@@ -137,14 +137,31 @@ def answer(runs: Sequence[Trained]) -> str:
     narrow, wide = runs[0].history, runs[-1].history
     text = f"At width {runs[-1].width} the loss went from {wide['loss'][0]:.3g} to {wide['loss'][-1]:.3g}"
     if "kernel_change" in wide.table:
-        text += f", while the tangent kernel changed by {100.0 * wide['kernel_change'][-1]:.2g} %"
+        text += f", while the tangent kernel changed by {_percent(wide['kernel_change'][-1])}"
         if len(runs) > 1:
-            text += f" ({100.0 * narrow['kernel_change'][-1]:.2g} % at width {runs[0].width})"
+            text += f" ({_percent(narrow['kernel_change'][-1])} at width {runs[0].width})"
     text += "."
-    if "gap_linearized" in wide.table and math.isfinite(wide["gap_linearized"][-1]):
-        size = float(np.sqrt(np.mean(wide.outputs["network"][-1] ** 2)))
-        text += f" Network and linearised model end {wide['gap_linearized'][-1]:.2g} apart, outputs being {size:.2g}."
+    if "remainder" in wide.table:
+        text += (
+            f" At the parameters it reached, f is {wide['remainder'][-1]:.2g} from its linearisation, outputs being "
+            f"{rms(wide.outputs['network'][-1]):.2g}: root mean squares over the training inputs."
+        )
+    apart = _apart(wide)
+    if apart is not None:
+        text += f" Trained alike, network and linearised model end {apart:.2g} apart on the test inputs."
     return text
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %" if share >= 0.1 else f"{100.0 * share:.2g} %"
+
+
+def _apart(history: History) -> float | None:
+    """Return how far network and linearised model end apart at the test inputs, None where that is not known."""
+    found = [history.test_outputs[name][-1] for name in ("network", "linearized") if name in history.test_outputs]
+    if len(found) < 2 or not np.isfinite(found[1]).all():
+        return None
+    return rms(found[0] - found[1])
 
 
 def notes(runs: Sequence[Trained]) -> list[str]:
