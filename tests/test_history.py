@@ -126,9 +126,10 @@ def test_networks_that_look_alike_are_told_apart(tmp_path):
     for i, (one, other) in enumerate(pairs):
         other = am.Assembly.from_graph(other.graph, one.parameters.copy())
         assert repr(one) == repr(other)
-        am.train(one, X, Y, n_steps=2, checkpoint=tmp_path / f"{i}.npz", record=())
+        options = {"n_steps": 2, "step_size": 0.01, "checkpoint": tmp_path / f"{i}.npz", "record": ()}
+        am.train(one, X, Y, **options)
         with pytest.raises(ResultsError, match="belongs to a run with another network"):
-            am.train(other, X, Y, n_steps=2, checkpoint=tmp_path / f"{i}.npz", record=())
+            am.train(other, X, Y, **options)
 
 
 @pytest.mark.parametrize(
