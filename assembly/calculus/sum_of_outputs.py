@@ -69,7 +69,7 @@ class Expansion:
 
     Notes
     -----
-    Cost: of the tangents two evaluations, of `second` two more, of `product` five matrix products for every dense
+    Cost: of the tangents two evaluations, of `second` two more, of `gradient` five matrix products for every dense
     block. Memory: four node vectors per sample.
 
     Examples
@@ -111,8 +111,8 @@ class Expansion:
                 post[:, nodes] = evaluation.slope(segment, pre[:, nodes]) + evaluation.bend(segment, z_dot, z_dot)
         return post[:, program.outputs]
 
-    def product(self, factors: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return ``sum_ik r_ik H_ik v``, shape (n_parameters,), in `out` where that is given."""
+    def gradient(self, factors: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return ``sum_ik r_ik (grad f_k(x_i) + H_ik v)``, the gradient in v of the expansions, in `out` if given."""
         evaluation, program = self.evaluation, self.evaluation.program
         adjoints = backward_of_sum(evaluation, factors)
         abar_dot, s = np.zeros_like(self.post), np.zeros_like(self.post)
@@ -123,7 +123,8 @@ class Expansion:
                 s[:, nodes] += evaluation.bend(segment, adjoints.post[:, nodes], self.pre[:, nodes])
                 for position in segment.incoming:
                     self._pull(position, s, adjoints.pre, abar_dot)
-        above, below = np.concatenate([s, adjoints.pre]), np.concatenate([evaluation.post, self.post])
+        above = np.concatenate([s + adjoints.pre, adjoints.pre])
+        below = np.concatenate([evaluation.post, self.post])
         out = np.empty(program.n_parameters, program.dtype) if out is None else out
         scatter_rows(evaluation, above, below, out)
         return out

@@ -108,7 +108,7 @@ class Run:
             if self.settings.method == GRADIENT_FLOW:
                 return self._flow(stop)
             for name in list(self._moving):
-                self._guarded(name, lambda moving: moving.step(self.number))
+                self._guarded(name, lambda moving: self._check_bound(moving.step(self.number)))
         self.number += 1
         return True
 
@@ -128,9 +128,7 @@ class Run:
     def _guarded(self, name: str, move: Callable[[Moving], Any]) -> Any:
         """Move one model; one beside the network that diverges is left out from here on, and a note says so."""
         try:
-            found = move(self._moving[name])
-            if isinstance(found, float) and not found <= self._bound:
-                raise NonFiniteError(f"The loss grew to {found:.3g}.")
+            return move(self._moving[name])
         except NonFiniteError as error:
             if name == NETWORK:
                 self.note = self._explanation()
@@ -138,7 +136,10 @@ class Run:
             del self._moving[name]
             self.note += f"The {name} model diverged at step {self.number} and is left out after it. "
             return None
-        return found
+
+    def _check_bound(self, loss: float) -> None:
+        if not loss <= self._bound:
+            raise NonFiniteError(f"The loss grew to {loss:.3g}.")
 
     def _explanation(self) -> str:
         if self.settings.method == GRADIENT_FLOW:
@@ -166,9 +167,8 @@ class Run:
         """Record the present step; return the loss of the network."""
         t = self.step_size * self.number
         with np.errstate(over="ignore", invalid="ignore"):  # looked at here
-            for name in list(self._moving):
-                self._guarded(name, lambda one: self._loss.value(one.model.outputs(one.w), self._y))
-        outputs = {name: self._present(name, t) for name in self._names}
+            found = {name: self._guarded(name, self._bounded_outputs) for name in list(self._moving)}
+        outputs = {name: self._present(found.get(name), name, t) for name in self._names}
         tests = {name: self._at_test(name, t) for name in self._names} if self._test_origin is not None else {}
         row = {"step": float(self.number), "time": t}
         for name, values in outputs.items():
@@ -188,13 +188,18 @@ class Run:
         self._test_outputs.append(tests)
         return row["loss"]
 
-    def _present(self, name: str, t: float) -> Values:
-        """Return the outputs of a model at the training inputs; NaN of one that has diverged."""
+    def _bounded_outputs(self, moving: Moving) -> Values:
+        """Return the outputs of a model at the training inputs, if their loss has not grown beyond all bounds."""
+        found = moving.model.outputs(moving.w)
+        self._check_bound(self._loss.value(found, self._y))
+        return found
+
+    def _present(self, found: Values | None, name: str, t: float) -> Values:
+        """Return outputs at the training inputs: those found, of the closed form, or NaN of what has diverged."""
         if name == CLOSED_FORM:
             assert self._linear_flow is not None
             return self._linear_flow.outputs(t).reshape(self._y.shape)
-        moving = self._moving.get(name)
-        return np.full_like(self._y, np.nan) if moving is None else moving.model.outputs(moving.w)
+        return np.full_like(self._y, np.nan) if found is None else found
 
     def _at_test(self, name: str, t: float) -> Values:
         origin = self._test_origin
