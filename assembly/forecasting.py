@@ -60,6 +60,8 @@ class Cost:
     --------
     >>> print(Cost(seconds=12.3, weights=4 * 2**30, working=2**28))
     about 12 s and 4.25 GiB
+    >>> print(Cost(seconds=0.0287, weights=2**27, working=0))
+    about 0.029 s and 0.125 GiB
     """
 
     seconds: float
@@ -72,7 +74,8 @@ class Cost:
         return self.weights + self.working
 
     def __str__(self) -> str:
-        return f"about {duration(self.seconds)} and {gibibytes(self.n_bytes)}"
+        time = duration(self.seconds) if self.seconds >= 2.0 else f"{self.seconds:.2g} s"
+        return f"about {time} and {gibibytes(self.n_bytes)}"
 
 
 def typical_steps(tol: float, width: int, size: float, n_hidden: int) -> float:

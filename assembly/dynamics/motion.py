@@ -94,8 +94,8 @@ class Moving:
     def loss_gradient(self, w: Values, rows: Rows, out: Values) -> Values:
         """Fill `out` with the gradient of the loss over some samples, scaled to all; return their outputs."""
         y = self.y[rows]
-        share = w.dtype.type(len(self.y) / len(y))
-        return self.model.gradient(w, rows, lambda u: share * self.loss.slope(u, y), out)
+        times = w.dtype.type(len(self.y) / len(y))
+        return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out)
 
     def step(self, number: int) -> float:
         """Make one step; return the loss before it, that of its batch scaled to all samples."""
