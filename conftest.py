@@ -1,11 +1,13 @@
-"""Without PyTorch, the examples that need it are left out; `tests/test_torch.py` skips itself."""
+"""Without PyTorch or the extra `explorer`, the examples that need them are left out; the tests skip themselves."""
 
 from importlib.util import find_spec
 
 import pytest
 
 HAS_TORCH = find_spec("torch") is not None
+HAS_EXPLORER = all(find_spec(name) is not None for name in ("panel", "anywidget"))
 collect_ignore_glob = [] if HAS_TORCH else ["assembly/torch_*"]
+collect_ignore_glob += [] if HAS_EXPLORER else ["assembly/explorer/graph_*"]
 
 
 def pytest_collection_modifyitems(items):

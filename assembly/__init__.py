@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from assembly.architectures.counterexamples import dominated, few_active, mean_field, power_law, tied
     from assembly.architectures.dag import random_dag, uneven_dag
     from assembly.architectures.layered import bottleneck, mlp
+    from assembly.architectures.lazy import lazy
     from assembly.architectures.neurons import from_networkx, from_neurons
+    from assembly.architectures.orthogonal import orthogonal_chain
     from assembly.architectures.own import check_submodel, submodel
     from assembly.architectures.residual import densenet, resnet
     from assembly.architectures.thinned import dropout
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from assembly.dynamics.history import History, load_history
     from assembly.dynamics.train import train
     from assembly.estimate import Estimate
+    from assembly.explorer.notebook import explore
     from assembly.forecasting import Forecast, forecast
     from assembly.graph.neurons import Edge
     from assembly.interchange import load, save
@@ -61,18 +64,22 @@ _HOME = {
     "dominated": "architectures.counterexamples",
     "dropout": "architectures.thinned",
     "errors": "errors",
+    "explore": "explorer.notebook",
     "few_active": "architectures.counterexamples",
     "forecast": "forecasting",
     "from_networkx": "architectures.neurons",
     "from_neurons": "architectures.neurons",
     "from_torch": "torch_modules",
     "kernel_regression": "dynamics.closed_form",
+    "lazy": "architectures.lazy",
+    "lessons": "lessons",
     "limit_kernels": "limits.kernels",
     "linearity_surface": "diagnostics.sweep",
     "load": "interchange",
     "load_history": "dynamics.history",
     "mean_field": "architectures.counterexamples",
     "mlp": "architectures.layered",
+    "orthogonal_chain": "architectures.orthogonal",
     "power_law": "architectures.counterexamples",
     "random_dag": "architectures.dag",
     "resnet": "architectures.residual",
@@ -104,18 +111,21 @@ __all__ = [
     "diagnose",
     "dominated",
     "dropout",
+    "explore",
     "few_active",
     "forecast",
     "from_networkx",
     "from_neurons",
     "from_torch",
     "kernel_regression",
+    "lazy",
     "limit_kernels",
     "linearity_surface",
     "load",
     "load_history",
     "mean_field",
     "mlp",
+    "orthogonal_chain",
     "power_law",
     "random_dag",
     "resnet",

@@ -67,6 +67,8 @@ how each quantity falls with the width, and compare with what the theory predict
 
     assembly train digits            train a network, and watch how near to linear it stays
 
+    assembly explore                 the same in the browser, by hand
+
     assembly list                    everything that can be named here
 """
 _STUDY = """
@@ -136,6 +138,20 @@ on from its last checkpoint, bit for bit as if it had not been stopped.
     assembly train measurements.csv --target price --batch-size 32
 """
 
+_EXPLORE = """
+Explore networks in the browser: drag the width, and see what becomes linear and what does not.
+
+A server is started on this machine, for this machine alone, and its page is opened; nothing leaves it.
+
+**Examples**
+
+    assembly explore
+
+    assembly explore --lesson 07
+
+    assembly explore --port 8080 --no-browser
+"""
+
 app = typer.Typer(
     name="assembly",
     help=_INTRODUCTION,
@@ -148,7 +164,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line, the entry point of `assembly`."""
+    """Run the command line; `assembly.__main__` calls it."""
     app()
 
 
@@ -169,8 +185,12 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def _polite(resume: str = "") -> Iterator[None]:
-    """Turn errors into one line and an exit code; `resume` is said after Ctrl-C."""
+def _polite(resume: str = "", options: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turn errors into one line and an exit code.
+
+    After Ctrl-C `resume` is said. Arguments of a function that the user gave by options are called by those: `options`
+    has the option of each.
+    """
 
     def stop(number: int, _: object) -> None:
         for one in _STOPPING:  # once is enough: from here on everything is put in order, and nothing may cut that short
@@ -182,7 +202,7 @@ def _polite(resume: str = "") -> Iterator[None]:
         yield
     except AssemblyError as error:
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {_of_options(line, options or {})}", file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt as error:
         print(f"stopped.{f' {resume}' if resume else ''}", file=sys.stderr)
@@ -191,6 +211,17 @@ def _polite(resume: str = "") -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is stop:
                 signal.signal(number, handler)
+
+
+def _of_options(line: str, options: Mapping[str, str]) -> str:
+    """Return a sentence on arguments as one on the options that gave them."""
+
+    def told(found: re.Match[str]) -> str:
+        name, index = found.groups()
+        option = name if name.startswith("--") else options.get(name)
+        return found[0] if option is None else f"'{option}{index}' option"
+
+    return re.sub(r"'([-\w]+)((?:\[\d+\])?)' argument", told, line)
 
 
 def _show_version(value: bool) -> None:
@@ -232,7 +263,7 @@ def study(
     parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,
 ) -> None:
     """Run a study and write its report."""
-    with _polite("Finished points are on disk: the same command goes on from there."):
+    with _polite("Finished points are on disk: the same command goes on from there.", {"workers": "--workers"}):
         from assembly.study import specification
 
         suite = specification.load_suite(source)
@@ -383,6 +414,7 @@ def _progress(console: Console) -> Iterator[Any]:
 
 # --- inspect ---------------------------------------------------------------------------------------------------------
 
+_OF_A_BUILT_ONE = ("architecture", "width", "seed", "hidden", "activation")
 _DIAGNOSED = (  # beginnings of the columns of a study that a diagnosis shows, some of them averaged in another order
     *("hessian_norm", "gradient_norm", "hessian_over_gradient_squared", "q_infinity", "largest_residual"),
     *("largest_share_", "largest_curvature_share_", "effective_number_", "rms_cosine_"),
@@ -441,7 +473,8 @@ def inspect(
         built = {"architecture": architecture, "width": width, "seed": seed, **given}
         refused = [key for key, value in built.items() if value is not None]
         if saved is not None and refused:
-            raise ArgumentError(f"The '{refused[0]}' option is for a network that is built, not for a saved one.")
+            option = f"--{refused[0]}" if refused[0] in _OF_A_BUILT_ONE else f"--set {refused[0]}"
+            raise ArgumentError(f"The '{option}' option is for a network that is built, not for a saved one.")
         architecture = "mlp" if architecture is None else architecture
         width = check_count("--width", 256 if width is None else width)
         seed = check_count("--seed", 0 if seed is None else seed, minimum=0)
@@ -672,6 +705,16 @@ def _first_clause(text: str) -> str:
 # --- train -----------------------------------------------------------------------------------------------------------
 
 
+_TRAINED_BY = {  # argument of `assembly.train` -> option
+    **{name: f"--{name}" for name in ("loss", "method", "every", "momentum", "noise", "seed", "beside")},
+    "step_size": "--step-size",
+    "n_steps": "--steps",
+    "batch_size": "--batch-size",
+    "weight_decay": "--weight-decay",
+    "y": "--target",
+}
+
+
 @app.command(help=_TRAIN)
 def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")],
@@ -694,7 +737,9 @@ def train(
     rows: Annotated[
         int | None, typer.Option(metavar="N", help="Rows to train on; 128, or three quarters if less, if left out.")
     ] = None,
-    test_rows: Annotated[int, typer.Option(metavar="N", help="Other rows to test on.")] = 512,
+    test_rows: Annotated[
+        int | None, typer.Option(metavar="N", help="Other rows to test on; 512, or all if fewer, if left out.")
+    ] = None,
     loss: Annotated[str, typer.Option(metavar="NAME", help="squared or logistic, a sum over the rows.")] = "squared",
     method: Annotated[str, typer.Option(metavar="NAME", help="gradient_descent or gradient_flow.")] = (
         "gradient_descent"
@@ -705,7 +750,8 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", help="Steps.")] = 1000,
     every: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps between records; 20 records if left out.")
+        int | None,
+        typer.Option(metavar="N", help="Steps between records; 20 records, or as in the folder, if left out."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Rows of a batch; all if left out.")] = None,
     momentum: Annotated[float, typer.Option(metavar="MU", help="Momentum.")] = 0.0,
@@ -720,12 +766,13 @@ def train(
 ) -> None:
     """Train networks and write a report."""
     folder = out or Path("assembly-results") / f"train-{Path(source).stem}"
-    with _polite("Steps up to the last checkpoint are on disk: the same command goes on from there."):
+    with _polite("Steps up to the last checkpoint are on disk: the same command goes on from there.", _TRAINED_BY):
         from assembly import data as datasets
         from assembly import kernels
         from assembly.checks import check_count, check_name
-        from assembly.dynamics.settings import BESIDE, METHODS
+        from assembly.dynamics.settings import BESIDE, METHODS, between_records
         from assembly.study.training import split, train_family
+        from assembly.study.training_folder import TrainingFolder
 
         widths = list(dict.fromkeys(check_count("--width", one) for one in _whole_numbers("--width", width)))
         beside_names = [] if beside == "none" else [check_name("--beside", one, BESIDE) for one in beside.split(",")]
@@ -733,10 +780,12 @@ def train(
         options = _options_of(architecture, given)
         check_name("--method", method, METHODS)
         n_rows = None if rows is None else check_count("--rows", rows)
-        chosen = split(datasets.load(source, target), n_rows, check_count("--test-rows", test_rows, 0), seed)
+        loaded = datasets.load(source, target)
+        n_test = None if test_rows is None else check_count("--test-rows", test_rows, 0)
+        chosen = split(loaded, n_rows, n_test, seed)
         if not kernels.is_compiled():
             _console(stderr=True).print("compiling kernels (once; later runs find them on disk) ...", markup=False)
-        build = _builder_of(architecture, datasets.load(source, target).shape, seed, options)
+        build = _builder_of(architecture, loaded.shape, seed, options)
         settings_of_run = {
             "loss": loss,
             "method": method,
@@ -750,11 +799,20 @@ def train(
             "seed": seed,
             "beside": beside_names,
         }
-        _make_folder(folder)
+        named = {
+            "SOURCE or --target": loaded.fingerprint,
+            "--rows": len(chosen.X),
+            "--test-rows": len(chosen.X_test),
+            "--architecture": architecture,
+            **{f"--{key}" if key in ("hidden", "activation") else f"--set {key}": options[key] for key in options},
+            **{_TRAINED_BY[key]: value for key, value in settings_of_run.items() if key != "n_steps"},
+        }
+        kept = TrainingFolder(folder, named, {"--every": between_records(check_count("--steps", steps))})
+        settings_of_run["every"] = kept.options["--every"]
         with _training_line(_console(stderr=True)) as tell:
-            runs = train_family(build, widths, chosen, folder, settings_of_run, tell)
+            runs = train_family(build, widths, chosen, kept, settings_of_run, tell)
         _report_training(runs, chosen, folder, f"Training {architecture} on {source}")
-    if any(one.history.status != "finished" for one in runs):
+    if any(one.history.status != "finished" for one in runs if one.width in widths):
         raise typer.Exit(1)
 
 
@@ -763,17 +821,6 @@ def _builder_of(architecture: str, shape: tuple[int, ...], seed: int, options: d
     from assembly.study.measure import first_output
 
     return lambda width: first_output(BUILDERS[architecture].build(shape, width, seed, options))
-
-
-def _make_folder(folder: Path) -> None:
-    from assembly.errors import ResultsError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultsError(
-            f"The folder {str(folder)!r} cannot be made: {error.strerror}; choose another with --out."
-        ) from None
 
 
 def _report_training(runs: Sequence[Trained], chosen: Split, folder: Path, title: str) -> None:
@@ -815,6 +862,51 @@ def _training_line(console: Console) -> Iterator[Any]:
             return
         with console.status("starting ...") as status:
             yield lambda width, progress: status.update(f"width {width}: {progress}")
+
+
+# --- explore ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(help=_EXPLORE)
+def explore(
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Port; 5006 if left out, or a free one where that is taken.")
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Address to listen on, for visitors from other machines, who need the token that is printed; "
+            "this machine alone if left out. Not encrypted.",
+        ),
+    ] = None,
+    lesson: Annotated[str | None, typer.Option(metavar="NN", help="Open at the network of a lesson, 01 to 10.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+) -> None:
+    """Start the explorer."""
+    with _polite(options={"port": "--port", "host": "--host"}):
+        _need_explorer()
+        from assembly.checks import check_name
+        from assembly.explorer.serve import serve
+        from assembly.lessons import LESSONS
+
+        query = "" if lesson is None else LESSONS[check_name("--lesson", lesson, LESSONS)].explorer
+        serve(port, host, query=query, opens_browser=not no_browser, tell=_tell_address)
+
+
+def _need_explorer() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("panel", "panel_material_ui", "bokeh") if find_spec(name) is None]
+    if missing:
+        raise ArgumentError(
+            f"The explorer needs the packages of its extra: pip install 'assembly-perspective[explorer]'. "
+            f"Missing: {', '.join(missing)}."
+        )
+
+
+def _tell_address(address: str) -> None:
+    print(f"Explorer: {address}\nCtrl-C ends it.", flush=True)
 
 
 # --- list ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly.errors import ConvergenceWarning
+from assembly.errors import ConvergenceWarning, ShapeError
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Estimate:
     n_steps : int
         Applications of the operator; 0 for a closed form.
 
+    Raises
+    ------
+    ShapeError
+        When an estimate of several numbers is used as a plain one through ``float``.
+
     Warns
     -----
     ConvergenceWarning
@@ -47,6 +52,10 @@ class Estimate:
     n_steps: int
 
     def __float__(self) -> float:
+        if np.ndim(self.value):
+            raise ShapeError(
+                f"An estimate of shape {np.shape(self.value)} is no single number: take one of its .value."
+            )
         self._warn_if_unconverged()
         return float(self.value)
 

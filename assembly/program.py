@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -99,6 +101,25 @@ class Program:
     def n_coordinates(self) -> int:
         """Length of a node-space vector: s, t, and the weights outside node space."""
         return 2 * self.n_nodes + max((part.stop for part in self.coordinates.values()), default=0)
+
+    def starts_of(self, nodes: Iterable[int]) -> set[int]:
+        """Return where the segments begin that hold some nodes."""
+        starts = [segment.nodes.start for segment in self.segments]
+        return {starts[bisect.bisect_right(starts, node) - 1] for node in nodes}
+
+    @cached_property
+    def last_pulls(self) -> dict[int, int]:
+        """Position of the block after which the adjoints of a segment are complete, by the start of its nodes.
+
+        Of segments whose slope is one for every neuron, as far as blocks leave them.
+        """
+        found: dict[int, int] = {}
+        for segment in reversed(self.segments):
+            for position in segment.incoming:
+                if not self.blocks[position].from_given:
+                    found[self.blocks[position].source.start] = position
+        elementwise = [segment.nodes.start for segment in self.segments if not segment.is_softmax]
+        return {start: found[start] for start in elementwise if start in found}
 
     @property
     def shares_between_blocks(self) -> bool:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TextIO
 
 PATIENCE = 5.0  # seconds before the first word
@@ -14,6 +15,7 @@ PAUSE_IN_PLACE = 0.5  # seconds between words on a terminal, where each overwrit
 PAUSE_BETWEEN_LINES = 10.0  # and elsewhere
 
 _silent = False
+_check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
 
 def silence() -> None:
@@ -31,6 +33,32 @@ def silenced() -> Iterator[None]:
         yield
     finally:
         _silent = before
+
+
+@contextmanager
+def watched(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` whenever a long operation of this thread could give word, until the block ends.
+
+    What it raises ends the operation: between two steps, as Ctrl-C would.
+
+    Parameters
+    ----------
+    check : callable
+        Cheap: it is called at every step.
+
+    Examples
+    --------
+    >>> steps = []
+    >>> with watched(lambda: steps.append("asked")), progress("counting") as shown:
+    ...     shown.tell("1 of 2")
+    >>> steps
+    ['asked']
+    """
+    before = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(before)
 
 
 class Progress:
@@ -52,6 +80,9 @@ class Progress:
         fraction : float, optional
             Share of the work that is done, for the time that is left.
         """
+        check = _check.get()
+        if check is not None:
+            check()
         now = time.monotonic()
         if self._stream is None or now < self._next:
             return

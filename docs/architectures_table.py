@@ -14,9 +14,9 @@ from pathlib import Path
 
 import marks
 
-from assembly.diagnostics.verdict import exponent_text, signed
+from assembly.diagnostics.verdict import exponent_text, interval_text, signed
 from assembly.study.builders import BUILDERS
-from assembly.study.contents import interval_text, markdown_cell
+from assembly.study.contents import markdown_cell
 from assembly.study.quantities import describe
 from assembly.study.specification import ArchitectureSpecification, load
 

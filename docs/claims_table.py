@@ -15,8 +15,8 @@ from pathlib import Path
 
 import marks
 
-from assembly.diagnostics.verdict import exponent_text, signed
-from assembly.study.contents import interval_text, markdown_cell
+from assembly.study.contents import markdown_cell
+from assembly.study.findings import claim_cells
 from assembly.study.quantities import describe
 
 PAGE = Path(__file__).parent / "background" / "claims.md"
@@ -43,10 +43,11 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     """Return one line for every claim: what was predicted and what was measured."""
     lines = []
     for row in rows:
+        found = claim_cells(row, 3)
         cells = (
             *(row["claim"], row["what"], f"{row['architecture']} (`{row['builder']}`)"),
-            *(describe(row["quantity"]).text, _widths(row), exponent_text(float(row["prediction"]))),
-            *(exponent_text(float(row["alternative"])), f"{float(row['band']):g}", _measured(row), row["verdict"]),
+            *(describe(row["quantity"]).text, _widths(row), found["prediction"], found["alternative"], found["band"]),
+            *(" ".join((found["exponent"], found["interval"])).strip(), row["verdict"]),
         )
         lines.append([markdown_cell(cell) for cell in cells])
     return marks.table(HEADINGS, ALIGNMENT, lines)
@@ -64,12 +65,6 @@ def exceptions(rows: Sequence[dict[str, str]]) -> str:
 
 def _widths(row: dict[str, str]) -> str:
     return f"{row['narrowest']} to {row['widest']}" if row["exponent"] else ""
-
-
-def _measured(row: dict[str, str]) -> str:
-    if not row["exponent"]:
-        return "none"
-    return f"{signed(float(row['exponent']), 3)} {interval_text(float(row['lower']), float(row['upper']), 3)}"
 
 
 if __name__ == "__main__":

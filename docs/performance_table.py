@@ -22,8 +22,8 @@ from typing import Any
 
 import marks
 
-from assembly.diagnostics.verdict import signed
-from assembly.study.contents import interval_text, markdown_cell
+from assembly.diagnostics.verdict import interval_text, signed
+from assembly.study.contents import markdown_cell
 from assembly.study.quantities import describe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

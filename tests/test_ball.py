@@ -148,7 +148,7 @@ def test_no_graph_exceeds_its_bound(network, radius: float, data) -> None:
     check_from_below(net, x, 0, radius)
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(strategies.mlps(), st.sampled_from([0.02, 0.3, 1.0, 3.0]), st.data())
 def test_no_network_exceeds_its_bound(options, radius: float, data) -> None:
     net = am.mlp(**options)
@@ -156,7 +156,7 @@ def test_no_network_exceeds_its_bound(options, radius: float, data) -> None:
     check_from_below(net, x, net.n_outputs - 1, radius)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(strategies.shared_graphs(), st.sampled_from([0.02, 0.3, 1.0]), st.data())
 def test_no_graph_with_shared_weights_exceeds_its_bound(network, radius: float, data) -> None:
     inputs, neurons, outputs = network

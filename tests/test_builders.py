@@ -49,6 +49,7 @@ OTHERS = {
     "trainable_coefficients": True,
     "n_active": 3,
     "copies_exponent": 0.5,
+    "n_factors": 2,
 }
 
 
@@ -92,6 +93,8 @@ def direct(name):
         "tied": lambda: am.tied(**one, n_copies=8, seed=3),
         "power_law": lambda: am.power_law(**one, exponent=1.0, seed=3),
         "mean_field": lambda: am.mean_field(**one, seed=3),
+        "lazy": lambda: am.lazy(lambda seed: am.mlp(30, seed=seed, **part | {"widths": [64]}), 8.0, seed=3),
+        "orthogonal_chain": lambda: am.orthogonal_chain(30, 8, 3, seed=3),
     }[name]()
 
 
@@ -104,7 +107,7 @@ def signature(name):
 
 def test_every_architecture_of_the_package_has_its_builder():
     homes = {name for name, home in am._HOME.items() if home.startswith("architectures.")}
-    sized = {name for name in homes if {"n_inputs", "n_parts", "shape"} & set(signature(name))} - {"submodel"}
+    sized = {name for name in homes if {"n_inputs", "n_parts", "alpha", "shape"} & set(signature(name))} - {"submodel"}
     assert sized == set(BUILDERS)
 
 
@@ -153,7 +156,14 @@ def test_sizes_at_a_width():
     assert [grows(value) for value in (7, "2m", [1, 2], [1, "m"])] == [False, True, False, True]
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+def test_a_lazy_network_grows_in_its_output_alone():
+    narrow, wide = built("lazy", width=8), built("lazy", width=32)
+    assert narrow.parameters.tobytes() == wide.parameters.tobytes()
+    moved = narrow.parameters + 0.1
+    np.testing.assert_allclose(wide.with_parameters(moved)(X), 4.0 * narrow.with_parameters(moved)(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in BUILDERS if name != "lazy"])
 def test_networks_grow_with_the_width(name):
     """The width of the theory, or where it must not grow, the number of parameters or of parts, does."""
     narrow, wide = built(name, width=8), built(name, width=32)
@@ -272,4 +282,5 @@ def test_a_network_of_several_outputs_is_built_with_the_first_alone():
 
 def test_common_keys_are_common():
     takers = {key: [name for name in BUILDERS if key in BUILDERS[name].defaults] for key in COMMON}
-    assert takers["activation"] == takers["dtype"] == takers["readout"] == list(BUILDERS)
+    assert takers["dtype"] == list(BUILDERS)
+    assert takers["activation"] == takers["readout"] == [name for name in BUILDERS if name != "orthogonal_chain"]

@@ -140,6 +140,12 @@ def test_integers_and_booleans_are_numbers_too():
     assert net(np.array([1, 0], dtype=np.uint8)) == net([1.0, 0.0])
 
 
+def test_an_estimate_of_several_numbers_is_no_number():
+    for net in (am.mlp(3, [4], seed=0), am.mlp(3, [4, 4], seed=0)):
+        with pytest.raises(ShapeError, match=r"estimate of shape \(2,\) is no single number: take one of its \.value"):
+            float(net.hessian_norms(np.eye(3)[:2]))
+
+
 def test_an_estimate_is_its_value_and_warns_unless_converged():
     good = Estimate(0.25, 1e-9, True, 12)
     with warnings.catch_warnings():

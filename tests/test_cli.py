@@ -118,9 +118,11 @@ def test_formulas_are_those_of_all_activations():
         (["study", "digit"], "Did you mean 'digits'?"),
         (["study", "none.toml"], "does not exist"),
         (["study", "digits", "--widths", "32,a"], "The '--widths' option must be whole numbers"),
-        (["study", "digits", "--widths", "0,8,16,80"], "'widths' key must be a list"),
-        (["study", "digits", "--widths", "32,64"], "'widths' key must be a list of 4 or more"),
-        (["study", "digits", "--seeds", "1"], "'seeds' key must be a whole number of at least 3"),
+        (["study", "digits", "--widths", "0,8,16,80"], "the '--widths' option must be a list"),
+        (["study", "digits", "--workers", "0"], "The '--workers' option must be an int of at least 1. Got 0."),
+        (["study", "digits", "--activation", "tahn"], "The '--activation' option must be one of"),
+        (["study", "digits", "--widths", "32,64"], "the '--widths' option must be a list of 4 or more"),
+        (["study", "digits", "--seeds", "1"], "the '--seeds' option must be a whole number of at least 3"),
         (["study", "digits", "--activation", "tnah"], "Did you mean 'tanh'?"),
         (["study", "digits", "--workers", "0"], "workers"),
         (["study", "digits", "--widths", "8,16,32,10000000"], "bytes"),
@@ -129,7 +131,7 @@ def test_formulas_are_those_of_all_activations():
         (["inspect", "--radius", "-1"], "--radius"),
         (["inspect", "--tol", "0"], "--tol"),
         (["inspect", "--activation", "tnah"], "Did you mean 'tanh'?"),
-        (["inspect", "--hidden", "m,q"], "'hidden' option must be a list of layer widths"),
+        (["inspect", "--hidden", "m,q"], "'--hidden' option must be a list of layer widths"),
         (["inspect", "--architecture", "botleneck"], "Did you mean 'bottleneck'?"),
         (
             ["inspect", "--architecture", "resnet", "--hidden", "m,m"],
@@ -138,11 +140,11 @@ def test_formulas_are_those_of_all_activations():
         (["inspect", "--set", "readout"], "The '--set' option must be KEY=VALUE"),
         (["inspect", "--set", "=3"], "The '--set' option must be KEY=VALUE"),
         (["inspect", "--set", "builder=resnet"], "with a key of the architecture, such as readout=gaussian"),
-        (["inspect", "--set", "readuot=sign"], "The 'readuot' option is unknown. Did you mean 'readout'?"),
-        (["inspect", "--set", "bias=1"], "The 'bias' option must be true or false. Got 1."),
+        (["inspect", "--set", "readuot=sign"], "The '--set readuot' option is unknown. Did you mean 'readout'?"),
+        (["inspect", "--set", "bias=1"], "The '--set bias' option must be true or false. Got 1."),
         (["inspect", "--architecture", "tied", "--width", "48"], "must be divisible by its number of copies, 64"),
         (["inspect", "none.json"], "none.json"),
-        (["inspect", "none.json", "--hidden", "m"], "The 'hidden' option is for a network that is built"),
+        (["inspect", "none.json", "--hidden", "m"], "The '--hidden' option is for a network that is built"),
         (["inspect", "--data", "digit"], "Did you mean 'digits'?"),
         (["inspect", "--data", "none.csv"], "does not exist"),
         (["inspect", "--inputs", "0"], "--inputs"),
@@ -150,9 +152,12 @@ def test_formulas_are_those_of_all_activations():
             ["inspect", "--data", "wine", "--inputs", "200"],
             "The '--inputs' option must be at most 178, the rows of wine. Got 200.",
         ),
-        (["inspect", "none.json", "--width", "5"], "The 'width' option is for a network that is built"),
-        (["inspect", "none.json", "--seed", "0"], "The 'seed' option is for a network that is built"),
-        (["inspect", "none.json", "--architecture", "mlp"], "The 'architecture' option is for a network that is built"),
+        (["inspect", "none.json", "--width", "5"], "The '--width' option is for a network that is built"),
+        (["inspect", "none.json", "--seed", "0"], "The '--seed' option is for a network that is built"),
+        (
+            ["inspect", "none.json", "--architecture", "mlp"],
+            "The '--architecture' option is for a network that is built",
+        ),
         (["inspect", "--width", "1000000"], "bytes"),
     ],
 )
@@ -477,3 +482,23 @@ def test_a_ball_too_large_for_the_memory_is_refused(monkeypatch):
     result = run("inspect", "--width", 4, "--data", "wine", "--inputs", 1, "--ball", 1)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == "error: The matrices of a bound need 9 GiB, 1 GiB are free."
+
+
+CTRL_C_WHILE_LOADING = """
+import importlib.abc, os, runpy, signal, sys
+
+class Stop(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop())
+sys.argv = ["assembly", "list"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs in the background
+runpy.run_module("assembly", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_no_traceback():
+    done = subprocess.run([sys.executable, "-c", CTRL_C_WHILE_LOADING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped.\n")

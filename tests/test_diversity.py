@@ -136,6 +136,12 @@ def test_estimated_beside_exact(two):
     assert far <= 1
 
 
+def test_an_estimate_far_below_0_is_0_with_an_error_of_its_own(monkeypatch):
+    monkeypatch.setattr(sketch, "mean_square_cosine", lambda *_: (-3e-6, 1e-6))
+    found = diversity(am.mlp(5, [40, 60], seed=0), 2, np.ones(5), largest_exact=0)
+    assert (found.rms_cosine, found.standard_error) == (0.0, 1e-3)
+
+
 def test_what_does_not_fit_in_memory_is_estimated(monkeypatch):
     net, x = am.mlp(3, [8, 6], seed=0), [1.0, 2.0, 3.0]
 

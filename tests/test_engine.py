@@ -65,6 +65,33 @@ def test_workers_are_gone_when_the_run_is_over_and_when_it_is_cut_short():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_is_told_to_stop_ends_in_the_middle_of_a_point_and_yields_all_that_are_finished(workers):
+    quick = [point for point in POINTS if point.seed == 0]
+    endless = [point for point in POINTS if point.seed]
+    found, told, waited = [], [], []
+
+    def stop():
+        if len(found) == len(quick):
+            waited.append(time.perf_counter())
+        if waited and waited[-1] - waited[0] > 0.5:  # in the middle of a point that takes 20 s
+            told.append(time.perf_counter())
+        return bool(told)
+
+    for outcome in engine.run(study_points.forever, [*quick, *endless], INPUTS, workers, stop):
+        found.append(outcome.point.key)
+    assert time.perf_counter() - told[0] < 5.0
+    assert set(found) == {point.key for point in quick}
+    assert len(told) == 1
+
+
+def test_with_a_stop_every_point_is_on_another_process_and_none_is_begun_after_it():
+    there = list(engine.run(study_points.process, POINTS[:1], INPUTS, 1, stop=lambda: False))
+    assert [outcome.quantities["pid"] == os.getpid() for outcome in there] == [False]
+    assert list(engine.run(study_points.process, POINTS, INPUTS, 1, stop=lambda: True)) == []
+    assert list(engine.run(study_points.process, [], INPUTS, 1, stop=lambda: False)) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_package_fails_its_point_alone_with_one_line(workers):
     outcomes = run(study_points.fails, workers)
     assert len(outcomes) == len(POINTS)

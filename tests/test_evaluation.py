@@ -248,9 +248,11 @@ def test_an_overflow_is_refused():
     net = am.mlp(2, [3, 3], "quadratic", seed=0)
     with pytest.raises(NonFiniteError, match=r"neuron overflows float64 at these inputs.*scale the inputs"):
         net([1e100, 1e100])
-    saturated = am.mlp(2, [3, 3], "quadratic", seed=0, output_activation="tanh")
+    saturated = am.mlp(2, [3, 1], "quadratic", seed=0, output_activation="tanh")  # the output itself is +-1
     with pytest.raises(NonFiniteError, match="neuron overflows"):
-        saturated.gradient([1e100, 1e100])  # the output itself is +-1
+        saturated.gradient([1e100, 1e100])
+    with pytest.raises(NonFiniteError, match="neuron overflows"):
+        saturated(np.full((40, 2), 1e100))
 
 
 def test_relu_at_its_kink_warns_once_derivatives_are_asked():

@@ -145,16 +145,21 @@ def test_the_same_networks_rebuilt_get_the_same_verdict(name, way, tmp_path):
         net = family(m, seed)
         return through_networkx(net, seed) if way == "networkx" else through_json(net, tmp_path)
 
-    check_same(family, rebuilt)
+    check_same(name, rebuilt)
 
 
 def test_neurons_in_another_order_get_the_same_verdict():
     family = FAMILIES["layers"]
-    check_same(family, lambda m, seed: with_neurons_shuffled(family(m, seed), seed))
+    check_same("layers", lambda m, seed: with_neurons_shuffled(family(m, seed), seed))
 
 
-def check_same(family, rebuilt):
-    one, other = (diagnose_family(made, [8, 16, 32, 80], X, seeds=3) for made in (family, rebuilt))
+@functools.cache
+def as_built(name):
+    return diagnose_family(FAMILIES[name], [8, 16, 32, 80], X, seeds=3)
+
+
+def check_same(name, rebuilt):
+    one, other = as_built(name), diagnose_family(rebuilt, [8, 16, 32, 80], X, seeds=3)
     assert other.text.replace(whom(other), whom(one)) == one.text
     assert (one.transition.answer, one.transition.culprit) == (other.transition.answer, other.transition.culprit)
     for a, b in zip(one.rows, other.rows, strict=True):

@@ -104,3 +104,13 @@ def test_what_does_not_fit_is_refused():
         draw_assembly([2, 3], names=["a"])
     with pytest.raises(NonFiniteError, match=r"'values\[0\]' argument must be finite. Got nan"):
         draw_assembly([2, 1], [[1.0, float("nan")], None])
+
+
+@pytest.mark.parametrize("size", [25, 40, 47, 48, 49])
+def test_a_strip_of_few_pieces_is_full(size):
+    figure = draw_assembly([2, size, 1], [None, np.arange(size), None])
+    tops = sorted(patch.get_y() + patch.get_height() for patch in parts(figure, Rectangle))
+    bottoms = sorted(patch.get_y() for patch in parts(figure, Rectangle))
+    pieces = min(size, 48)
+    assert len(tops) == pieces + 1  # and the outline
+    assert tops[-1] - bottoms[0] == pytest.approx(pieces * min(p.get_height() for p in parts(figure, Rectangle)))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import assembly as am
+import assembly.dynamics.train as train_module
 from assembly.dynamics import interrupts
 from assembly.errors import DataError, DivergenceError, ResultsError, TrainingInterrupted, UnknownNameError
 
@@ -50,27 +51,21 @@ def test_a_run_goes_on_bit_for_bit(way, tmp_path):
 
 def test_stopped_between_two_records_it_goes_on_bit_for_bit(tmp_path):
     options = {"n_steps": 40, "every": 20, "momentum": 0.5, "step_size": 0.1}
-    whole, path, seen = am.train(network(), X, Y, **options), tmp_path / "run.npz", []
-
-    def stop(progress):
-        seen.append(progress.step)
-        if len(seen) == 1:
-            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    steps = []
+    whole, path, steps = am.train(network(), X, Y, **options), tmp_path / "run.npz", []
     original = am.dynamics.motion.Moving.step
 
-    def slow(self, number):
-        time.sleep(0.01)
+    def stopped(self, number):
         steps.append(number)
+        if number == 26:
+            signal.raise_signal(signal.SIGINT)
         return original(self, number)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("assembly.dynamics.motion.Moving.step", slow)
+        patched.setattr("assembly.dynamics.motion.Moving.step", stopped)
         with pytest.raises(TrainingInterrupted, match=r"stopped after step \d+\. The same call goes on") as caught:
-            am.train(network(), X, Y, checkpoint=path, on_progress=stop, **options)
+            am.train(network(), X, Y, checkpoint=path, **options)
     assert caught.value.history.status == am.load_history(path).status == "interrupted"
-    assert 0 < max(steps) < 39
+    assert max(steps) == 26
     assert_same(am.train(network(), X, Y, checkpoint=path, **options), whole)
 
 
@@ -78,8 +73,8 @@ def test_a_killed_process_loses_at_most_what_came_after_its_checkpoint(tmp_path)
     path = tmp_path / "run.npz"
     script = f"""
 import numpy as np, assembly as am
-from assembly.dynamics import run
-run.SECONDS_BETWEEN, run.PACE = 0.0, 0.0
+from assembly.dynamics import checkpoints
+checkpoints.SECONDS_BETWEEN, checkpoints.PACE = 0.0, 0.0
 rng = np.random.default_rng(11)
 X, Y = rng.normal(size=(10, 4)), np.sign(rng.normal(size=10))
 am.train(am.mlp(4, [40, 30], seed=0), X, Y, n_steps=100_000, every=10, record=("distance",), checkpoint={str(path)!r})
@@ -114,7 +109,7 @@ def test_a_run_of_default_records_goes_on_to_more_steps(tmp_path):
     am.train(network(), X, Y, n_steps=40, checkpoint=path)
     more = am.train(network(), X, Y, n_steps=80, checkpoint=path)
     assert_same(more, am.train(network(), X, Y, n_steps=80, every=2))
-    with pytest.raises(ResultsError, match="has made 80 steps, more than n_steps = 20"):
+    with pytest.raises(ResultsError, match="has made 80 steps, more than the 20 wanted"):
         am.train(network(), X, Y, n_steps=20, checkpoint=path)
 
 
@@ -128,8 +123,15 @@ def test_networks_that_look_alike_are_told_apart(tmp_path):
         assert repr(one) == repr(other)
         options = {"n_steps": 2, "step_size": 0.01, "checkpoint": tmp_path / f"{i}.npz", "record": ()}
         am.train(one, X, Y, **options)
-        with pytest.raises(ResultsError, match="belongs to a run with another network"):
+        with pytest.raises(ResultsError, match="belongs to a run with another network or other data"):
             am.train(other, X, Y, **options)
+
+
+def test_another_activation_function_is_another_run(tmp_path):
+    options = {"n_steps": 2, "step_size": 0.01, "checkpoint": tmp_path / "run.npz", "record": ()}
+    am.train(am.mlp(4, [6], "tanh", seed=0), X, Y, **options)
+    with pytest.raises(ResultsError, match="belongs to a run with another network or other data"):
+        am.train(am.mlp(4, [6], "erf", seed=0), X, Y, **options)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +151,19 @@ def test_a_checkpoint_of_another_run_is_refused(change, tmp_path):
     path, options = tmp_path / "run.npz", {"net": network(), "X": X, "y": Y, "n_steps": 4}
     am.train(**options, checkpoint=path)
     content = path.read_bytes()
-    with pytest.raises(ResultsError, match="belongs to a run with another network, other data or other settings"):
+    (name,) = change
+    other = "another network or other data" if name in ("net", "X", "y") else rf"other settings \({name}\)"
+    with pytest.raises(ResultsError, match=f"belongs to a run with {other}: give another path"):
         am.train(**{**options, **change}, checkpoint=path)
     assert path.read_bytes() == content
+
+
+def test_a_checkpoint_of_other_tests_is_refused(tmp_path):
+    options = {"n_steps": 4, "X_test": X[:3], "y_test": Y[:3], "record": (), "checkpoint": tmp_path / "run.npz"}
+    am.train(network(), X, Y, **options)
+    for change in ({"X_test": X[1:4]}, {"y_test": -Y[:3]}, {"y_test": None}):
+        with pytest.raises(ResultsError, match="belongs to a run with another network or other data"):
+            am.train(network(), X, Y, **{**options, **change})
 
 
 def test_files_that_are_no_checkpoint_are_refused(tmp_path):
@@ -232,3 +244,48 @@ def test_signals_wait_and_handlers_come_back():
     thread.start()
     thread.join()
     assert found == ["finished"]
+
+
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "run.npz"
+    am.train(network(), X, Y, n_steps=4, record=(), checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"run\.npz' is no complete history: it is damaged.*remove it to begin anew"):
+        am.train(network(), X, Y, n_steps=8, record=(), checkpoint=path)
+
+
+def test_an_array_marked_as_encrypted_is_damage_too(tmp_path):
+    path = tmp_path / "run.npz"
+    am.train(network(), X, Y, n_steps=4, record=(), checkpoint=path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="it is damaged"):
+        am.load_history(path)
+
+
+@pytest.mark.parametrize("column", ["losss", "loss_", "loss_other", "kernel_change_linearized", "rms_cosine_layer_0"])
+def test_what_only_begins_like_a_column_has_no_meaning(column):
+    with pytest.raises(UnknownNameError, match=f"no column '{column}'"):
+        am.History.meaning(column)
+
+
+def test_the_flow_tells_the_time_it_has_reached_between_records():
+    told = []
+    options = {"method": "gradient_flow", "n_steps": 4000, "every": 4000, "record": (), "beside": ("linearized",)}
+    run = am.train(network(), X, Y, on_progress=told.append, **options)
+    assert told[-1].time == told[-1].end == run["time"][-1]
+    assert str(told[0]).startswith("time 0 of ")
+
+
+def test_the_time_reached_rises_while_no_record_is_made(monkeypatch):
+    seen = []
+    real = train_module._teller
+    monkeypatch.setattr(train_module, "_teller", lambda *given: lambda run: (seen.append(run.reached), real(*given)))
+    options = {"method": "gradient_flow", "n_steps": 40, "every": 40, "record": (), "beside": ("linearized",)}
+    am.train(network(), X, Y, **options)
+    within = seen[1:-1]
+    assert len(set(within)) > 4
+    assert (np.diff(within) >= 0.0).all()
+    np.testing.assert_allclose(within[-1], 40.0, rtol=1e-12)
+    assert any(abs(one - 20.0) < 1e-9 for one in within)  # the network is through, the linearised model begins

@@ -23,6 +23,7 @@ def test_importing_the_package_loads_nothing_heavier_than_numpy():
 
 
 COMMAND_LINE = {"typer", "rich", "click", "annotated_doc", "attr", "markdown_it", "mdurl", "pygments", "shellingham"}
+COMMAND_LINE |= {"linkify_it", "uc_micro"}  # which markdown_it takes where panel has brought them
 HELP = """
 import contextlib, sys
 from assembly.cli import main

@@ -79,7 +79,41 @@ def test_a_range_of_one_function_and_a_mixed_one_have_the_same_values(name, dtyp
         assert np.isnan(found[..., 41:]).all()
     np.testing.assert_array_equal(mixed[0][:, 7:41:2], np.maximum(pre[:, 7:41:2], 0.0))
     one_by_one = np.array([[activation.jet(codes[0], z)[:2] for z in row] for row in pre.astype(float)])
-    np.testing.assert_array_equal(whole, one_by_one.transpose(2, 0, 1).astype(dtype))
+    if (name, dtype) == ("tanh", np.float32):  # which is computed in float32
+        np.testing.assert_allclose(whole, one_by_one.transpose(2, 0, 1), rtol=6 * 2.0**-24)
+    else:
+        np.testing.assert_array_equal(whole, one_by_one.transpose(2, 0, 1).astype(dtype))
+
+
+def test_tanh_in_single_precision_to_a_few_units_in_the_last_place():
+    """On both sides of where the formula changes, and of where the derivative is 0 from."""
+    beside = np.nextafter(np.float32([0.625, 0.625, 43.5]), np.float32([0.0, 1.0, 0.0]))
+    z = np.concatenate([np.geomspace(1e-37, 43.0, 2000), np.linspace(0.5, 0.7, 500), np.linspace(0.0, 20.0, 2000)])
+    z = np.concatenate([z.astype(np.float32), beside])[None]
+    codes, exact = np.full(z.shape[1], activation.TANH), z.astype(float)
+    for sign in (1, -1):
+        value, first = np.full_like(z, np.nan), np.full_like(z, np.nan)
+        activation.activate(codes, sign * z, value, first, 0, z.shape[1])
+        np.testing.assert_allclose(value, sign * np.tanh(exact), rtol=4 * 2.0**-24)
+        np.testing.assert_allclose(first, np.cosh(exact) ** -2.0, rtol=6 * 2.0**-24)
+
+
+def test_tanh_in_single_precision_of_what_is_far_infinite_or_nothing():
+    z = np.array([[43.6, -1e30, np.inf, -np.inf, np.nan]], np.float32)
+    value, first = np.empty_like(z), np.empty_like(z)
+    with np.errstate(over="ignore", invalid="ignore"):
+        activation.activate(np.full(5, activation.TANH), z, value, first, 0, 5)
+    np.testing.assert_array_equal(value, [[1.0, -1.0, 1.0, -1.0, np.nan]])
+    np.testing.assert_array_equal(first, [[0.0, 0.0, 0.0, 0.0, np.nan]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_found_within_its_range(bad, dtype):
+    values = np.full((3, 10), np.finfo(dtype).max, dtype)
+    values[1, 6] = bad
+    found = [activation.all_finite(values, start, stop) for start, stop in ((0, 10), (6, 7), (0, 6), (7, 10), (4, 4))]
+    assert found == [False, False, True, True, True]
 
 
 def test_codes_of_names():

@@ -442,3 +442,23 @@ def test_counts_of_in_edges_that_do_not_fit_are_refused(monkeypatch):
 def test_the_result_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         am.limit_kernels(am.mlp(4, [3]), X).error = 1.0
+
+
+@pytest.mark.parametrize("widths", [[8], [8, 8]])
+@pytest.mark.parametrize("alpha", [10.0, 0.5**0.5])
+def test_a_lazy_network_is_refused_for_what_it_is(widths, alpha):
+    net = am.lazy(lambda seed: am.mlp(n_inputs=3, widths=widths, seed=seed), alpha=alpha)
+    with pytest.raises(GraphError, match=r"A lazy network has no limit kernels .* Take those of the network g inside"):
+        am.limit_kernels(net, [[1.0, 0.0, 2.0]])
+
+
+def test_the_kernel_of_a_lazy_network_is_a_multiple_of_that_inside():
+    """What the error says."""
+    seeds = []
+
+    def part(seed):
+        seeds.append(seed)
+        return am.mlp(n_inputs=3, widths=[8], seed=seed)
+
+    net, x = am.lazy(part, alpha=10.0), np.array([[1.0, 0.0, 2.0], [0.5, 1.0, 0.0]])
+    np.testing.assert_allclose(net.tangent_kernel(x), 100.0 * part(seeds[-1]).tangent_kernel(x), rtol=1e-12)

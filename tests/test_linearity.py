@@ -15,6 +15,7 @@ from assembly.diagnostics import sweep
 from assembly.diagnostics.linearity import (
     kernel_change,
     ratios,
+    relative_change,
     remainder,
     remainder_bounds,
     worst_kernel_change,
@@ -102,6 +103,19 @@ def test_the_worst_kernel_change_is_relative_and_does_not_exist_without_a_kernel
     np.testing.assert_allclose(worst_kernel_change(twice, X, 0.5), worst_kernel_change(net, X, 0.5), rtol=1e-2)
     dead = am.mlp(1, [4], "relu").with_parameters(-np.ones(8))
     assert math.isnan(worst_kernel_change(dead, [[1.0]], 0.5))
+
+
+def test_the_relative_change_of_a_kernel_is_one_formula_wherever_it_is_measured():
+    net, X = am.mlp(3, [4, 4], seed=1), np.random.default_rng(0).normal(size=(4, 3))
+    run = am.train(net, X, [1.0, -1.0, 1.0, -1.0], n_steps=20, record=("kernel",), beside=())
+    kernels = net.with_parameters(run.parameters).tangent_kernel(X), net.tangent_kernel(X)
+    assert run["kernel_change"][-1] == relative_change(*kernels) > 1e-3
+    np.testing.assert_allclose(
+        relative_change(*kernels), np.sqrt(((kernels[0] - kernels[1]) ** 2).sum() / (kernels[1] ** 2).sum()), rtol=1e-12
+    )
+    dead = am.mlp(1, [4], "relu").with_parameters(-np.ones(8))
+    nothing = am.train(dead, [[1.0]], [1.0], n_steps=1, record=("kernel",), beside=())
+    assert np.isnan([*nothing["kernel_change"], kernel_change(dead, [[1.0]], np.eye(8)[0], 0.5)]).all()
 
 
 def test_ratios():

@@ -5,13 +5,17 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import assembly as am
 from assembly.data import Samples
 from assembly.diagnostics import diversity
 from assembly.diagnostics.dominance import dominance
 from assembly.diagnostics.linearity import kernel_change, remainder
-from assembly.study import design, measure, quantities
+from assembly.errors import GraphError
+from assembly.seeds import generator
+from assembly.study import design, measure, quantities, trained
+from assembly.study.builders import BUILDERS
 from assembly.study.specification import architecture, columns, load, override
 from study_cases import table
 
@@ -521,3 +525,79 @@ def test_trained_quantities_are_those_of_a_plain_loop_of_gradient_descent():
     )
     for name, value in zip(quantities.TRAINED, wanted, strict=True):
         np.testing.assert_allclose(row[name], value, rtol=1e-6, atol=1e-14, err_msg=name)
+
+
+def test_noisy_quantities_are_those_of_a_plain_loop_with_the_same_noise():
+    point = requested(*quantities.NOISY)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
+    n_steps, tau = point.settings.training_steps, 0.05 / net.width
+    w, K0, losses = net.parameters.copy(), net.tangent_kernel(INPUTS), []
+    eta = 1.0 / (np.linalg.eigvalsh(K0)[-1] + tau)
+    every = max(1, n_steps // 100)
+    for step in range(n_steps + 1):
+        at = net.with_parameters(w)
+        if step > n_steps / 2 and (step % every == 0 or step == n_steps):
+            losses.append(0.5 * np.sum((at(INPUTS) - SAMPLES.targets) ** 2))
+        if step == n_steps:
+            break
+        gradient = sum((at(x) - t) * at.gradient(x) for x, t in zip(INPUTS, SAMPLES.targets, strict=True))
+        noise = np.sqrt(2.0 * eta * tau) * generator(0, "noise", step).standard_normal(len(w))
+        w = w - eta * (gradient + tau * w) + noise
+    change = net.with_parameters(w).tangent_kernel(INPUTS) - K0
+    wanted = np.mean(losses), np.linalg.norm(change) / np.linalg.norm(K0), np.linalg.norm(w - net.parameters)
+    for name, value in zip(quantities.NOISY, wanted, strict=True):
+        np.testing.assert_allclose(row[name], value, rtol=1e-9, err_msg=name)
+
+
+def test_rates_are_those_of_the_flow_of_the_network():
+    point = requested(*quantities.RATES)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
+    n_steps, K0 = point.settings.training_steps, net.tangent_kernel(INPUTS)
+    step = 1.0 / np.linalg.eigvalsh(K0)[-1]
+
+    def velocity(_, w):
+        at = net.with_parameters(w)
+        return -sum((at(x) - t) * at.gradient(x) for x, t in zip(INPUTS, SAMPLES.targets, strict=True))
+
+    times = step * np.arange(min(n_steps, 40) + 1)
+    options = {"t_eval": times, "rtol": 1e-10, "atol": 1e-13}
+    way = solve_ivp(velocity, (0.0, times[-1]), net.parameters, **options).y.T
+    losses = np.array([np.sum((net.with_parameters(w)(INPUTS) - SAMPLES.targets) ** 2) for w in way])
+    n = int(np.argmin(losses > 1e-10 * losses[0]))  # the first of them that counts as fitted
+    assert 3 < n < len(losses)
+    smallest = [np.linalg.eigvalsh(net.with_parameters(w).tangent_kernel(INPUTS))[0] for w in way[:n]]
+    fallen = 0.5 * np.log(losses[0] / losses[n - 1])
+    wanted = fallen / (smallest[0] * times[n - 1]), fallen / np.trapezoid(smallest, times[:n])
+    for name, value in zip(quantities.RATES, wanted, strict=True):
+        np.testing.assert_allclose(row[name], value, rtol=1e-3, err_msg=name)
+    assert row[quantities.RATES[1]] >= 1.0
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_a_rate_against_an_eigenvalue_of_0_is_none(width):
+    twice, settings = Samples(INPUTS[[0, 1, 1]], SAMPLES.targets[[0, 1, 1]]), requested(*quantities.RATES).settings
+    found = trained.rates((am.mlp(INPUTS.shape[1], [width], seed=0), twice, settings))
+    assert np.isnan(list(found.values())).all()
+
+
+def test_the_kernel_change_is_set_against_the_relative_curvature():
+    point = requested(*quantities.WORST_CHANGE)
+    net, row = measure.build(point), measure.measure(point, SAMPLES)
+    curved = [
+        np.linalg.norm(np.linalg.eigvalsh(net.hessian(x) @ np.eye(net.n_parameters)), ord=np.inf)
+        / np.linalg.norm(net.gradient(x))
+        for x in INPUTS
+    ]
+    change = row["kernel_change_worst"]
+    wanted = change / (point.settings.radius * np.mean(curved))
+    np.testing.assert_allclose(row["kernel_change_over_curvature"], wanted, rtol=1e-3)
+    assert list(measure.measure(requested("kernel_change_worst"), SAMPLES)) == ["kernel_change_worst"]
+
+
+def test_a_chain_of_orthogonal_matrices_is_measured_against_their_product():
+    options = BUILDERS["orthogonal_chain"].defaults
+    point = dataclasses.replace(requested("orthogonal_deviation"), builder="orthogonal_chain")
+    point = dataclasses.replace(point, settings=dataclasses.replace(point.settings, options=dict(options)))
+    assert 0.0 < measure.measure(point, SAMPLES)["orthogonal_deviation"] < 1e-12
+    with pytest.raises(GraphError, match="square matrices of one size"):
+        measure.measure(requested("orthogonal_deviation"), SAMPLES)

@@ -9,9 +9,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-IMPORTED_AS = {"scikit-learn": "sklearn", "tomli-w": "tomli_w"}
-COMES_WITH = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}  # and is pinned by it
-OPTIONAL = {"pandas", "pyarrow", "torch"}  # the extras `parquet` and `torch`
+IMPORTED_AS = {"scikit-learn": "sklearn", "tomli-w": "tomli_w", "panel-material-ui": "panel_material_ui"}
+COMES_WITH = {
+    "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
+    "param": "panel",
+    "traitlets": "anywidget",
+    "tornado": "bokeh",
+}  # and is pinned by it
+# the extras `parquet`, `torch` and `explorer`
+OPTIONAL = {"pandas", "pyarrow", "torch", "panel", "panel_material_ui", "bokeh", "anywidget"}
 USED_BY_PANDAS = {"pyarrow"}
 
 
@@ -46,7 +53,7 @@ def test_every_import_is_declared_and_every_declaration_imported():
 
 def test_extras_hold_what_is_optional():
     extras = setup()["options.extras_require"]
-    assert declared(extras["parquet"]) | declared(extras["torch"]) == OPTIONAL
+    assert set().union(*(declared(extras[name]) for name in ("parquet", "torch", "explorer"))) == OPTIONAL
     assert imported() & OPTIONAL == OPTIONAL - USED_BY_PANDAS
 
 

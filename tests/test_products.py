@@ -120,3 +120,33 @@ def test_everything_is_cut_where_it_should_be(cut, monkeypatch):
     for _ in everything():
         pass
     assert seen == [4, 4, 8, 8, 8, 8]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [*SHAPES, (40, 1, 30), (30, 1, 40)], ids=str)
+def test_pieces_take_the_place_of_what_was_there_and_are_told_when_complete(shape, dtype, cut):
+    n, inner, m = shape
+    left, right = matrices(*shape, dtype)
+    out, told = np.full((n, m), np.nan, dtype), np.zeros((n, m), int)
+
+    def then(rows, columns):
+        assert np.isfinite(out[rows, columns]).all()
+        told[rows, columns] += 1
+
+    assert products.product(left, right, None, out, False, then) is out
+    check(out, left, right, inner)
+    assert (told == 1).all()
+    products.product(left, right, None, out, True, then)
+    check(out, left, right, inner + 1, 2.0)
+    assert (told == 2).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_transposed_factor_with_a_scale_of_the_rows(shape, dtype, cut):
+    n, inner, m = shape
+    left, right = matrices(*shape, dtype)
+    scale = np.random.default_rng(1).uniform(0.5, 2.0, n).astype(dtype)
+    out = np.full((n, m), np.nan, dtype)
+    products.fill_transposed(out, left.T, right, scale)
+    check(out, left, right, inner + 1, scale[:, None])

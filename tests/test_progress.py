@@ -1,6 +1,7 @@
 import io
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 
@@ -253,3 +254,34 @@ def test_a_large_graph_stops_between_chunks(interrupt, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         am.random_dag(4, 1000, 100_000, 100)
     assert time.monotonic() - sent[0] < 2.0
+
+
+def test_what_a_check_raises_ends_the_operation_and_is_forgotten_afterwards():
+    done = []
+
+    def check():
+        if len(done) == 3:
+            raise KeyError("enough")
+
+    def count():
+        with progress.progress("counting") as shown:
+            for i in range(10):
+                done.append(i)
+                shown.tell(f"{i}")
+
+    with pytest.raises(KeyError), progress.watched(check):
+        count()
+    assert done == [0, 1, 2]
+    with progress.progress("counting") as shown:
+        shown.tell("again")
+
+
+def test_a_check_belongs_to_its_thread():
+    asked = []
+    with progress.watched(lambda: asked.append(threading.get_ident())):
+        other = threading.Thread(target=progress.Progress("counting", None).tell, args=("1",))
+        other.start()
+        other.join()
+        assert asked == []
+        progress.Progress("counting", None).tell("1")
+    assert asked == [threading.get_ident()]

@@ -18,9 +18,9 @@ from assembly.diagnostics.verdict import signed
 from assembly.errors import ResultsError
 from assembly.study import contents, findings, machine, report, store, terminal
 from assembly.study.design import points
-from assembly.study.quantities import describe
+from assembly.study.quantities import COLUMNS, LINEAR_UNITS, NOISY, RATES, TRAINED, describe, describe_any
 from assembly.study.result import StudyResult
-from assembly.study.specification import parse
+from assembly.study.specification import parse, validate
 from study_cases import table as some_data
 
 STUDY = """
@@ -617,3 +617,73 @@ def test_machine_facts_are_there_and_survive_a_system_that_tells_nothing(tmp_pat
     assert machine.machine()["cores"] == machine.machine()["memory"] == "unknown"
     monkeypatch.setattr(machine, "PACKAGES", ("no-such-package",))
     assert machine.versions()["no-such-package"] == "not installed"
+
+
+def protocol_of(quantities, training_steps=37):
+    """Return what the report says of the parameters at which these quantities are taken, as one text."""
+    table = SPECIFICATION.model_dump(exclude_none=True) | {"claims": [], "training_steps": training_steps}
+    one = validate(table | {"quantities": quantities})
+    return " ".join(contents._parameters(one))
+
+
+def test_untrained_quantities_are_taken_at_the_initial_parameters():
+    told = protocol_of(["q_infinity"])
+    assert told.startswith("All quantities are taken at the initial parameters, before any training")
+    assert "training_steps" not in told
+
+
+def test_trained_quantities_are_not_said_to_be_taken_before_training():
+    told = protocol_of(["loss_trained", "rate_over_kernel_path"])
+    assert "before any training" not in told
+    assert "same 2 inputs" in told
+    assert "training_steps = 37" in told
+    assert "Gradient descent, step size 1 / lambda_max" in told
+    assert "initial parameters: loss left, trained." in told
+    assert "Gradient flow to the time" in told
+    assert "at its start: rate over lambda_min(K_t)." in told
+
+
+def test_of_both_kinds_each_is_told():
+    told = protocol_of(["loss_trained", "q_infinity"])
+    assert "All other quantities are taken at the initial parameters" in told
+    assert "Q_inf" not in told
+
+
+def test_every_quantity_that_trains_says_how():
+    trained = [*TRAINED, *NOISY, *RATES, *LINEAR_UNITS, "orthogonal_deviation", "catapult_limit"]
+    assert [one for one in COLUMNS if describe_any(one).training] == sorted(trained, key=COLUMNS.index)
+
+
+def with_bound(claims):
+    """Return the planted study with other claims: its result has gradient norms near 1."""
+    table = SPECIFICATION.model_dump(exclude_none=True) | {"claims": claims}
+    return replace(a_result(), specification=validate(table))
+
+
+def test_a_report_of_bounds_speaks_of_bounds():
+    bound = {"architecture": "network", "quantity": "gradient_norm", "at_most": 1.0}
+    result = with_bound([bound])
+    told = contents.contents(result, findings.assess(result), [], "command", NOW)
+    assert told["spread"] == "range"
+    assert told["answer"]["asked"].endswith("keep these bounds: ||grad f|| at most 1?")
+    assert told["reference"] == "; the dashed line is a claimed bound, grey on the side that breaks it"
+    page = report.render("report.html.j2", told)
+    assert "predicted slope" not in page
+    assert "Each exponent b" not in page
+    assert 'data-label="range"' in page
+
+
+def test_a_report_of_both_kinds_of_claims_names_both():
+    bound = {"architecture": "network", "quantity": "gradient_norm", "at_most": 1.0}
+    claims = SPECIFICATION.model_dump(exclude_none=True)["claims"]
+    result = with_bound([*claims, bound])
+    told = contents.contents(result, findings.assess(result), [], "command", NOW)
+    assert told["spread"] == "95 % interval, or range for a bound"
+    assert "How do these change with the width m, from 16 to 256" in told["answer"]["asked"]
+    assert "||H||; rms cosine, layer 2?" in told["answer"]["asked"]
+    assert "the dashed line has the predicted slope, or is a claimed bound" in told["reference"]
+
+
+def test_a_value_is_shown_on_its_own_side_of_a_bound():
+    row = {"at_least": 1.0, "at_most": "", "smallest": 0.99996, "largest": 1.046, "prediction": "", "exponent": ""}
+    assert findings.claim_cells(row, 2)["interval"] == "0.99996 to 1.05"

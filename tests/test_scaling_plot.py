@@ -6,15 +6,17 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 
-from assembly.diagnostics.verdict import Claim
+from assembly.diagnostics.verdict import Bound, Claim
 from assembly.errors import ArgumentError, ShapeError
 from assembly.plots import style
 from assembly.plots.scaling import Fit, Series, describe_scaling, draw_scaling
@@ -206,3 +208,47 @@ def test_ticks_are_round_few_and_inside(low, high):
     assert low * 0.999 <= ticks[0]
     assert ticks[-1] <= high * 1.001
     assert len({style.number_text(tick) for tick in ticks}) == len(ticks)
+
+
+def test_a_bound_is_a_line_with_the_side_that_breaks_it_in_grey():
+    series = replace(a_series(), claim=Bound("q", at_most=0.05))  # every value lies above
+    above, below = draw_scaling([series], name="$q$").axes
+    (line,) = (y for _, y, line in lines_of(above) if line.get_color() == style.INK)
+    assert list(line) == [0.05, 0.05]
+    (grey,) = above.patches
+    ends = grey.get_window_extent().transformed(above.transData.inverted()).intervaly
+    np.testing.assert_allclose(ends, [0.05, above.get_ylim()[1]], rtol=1e-9)
+    texts = [text.get_text() for text in above.get_legend().get_texts()]
+    assert texts[-1] == "claimed bound: at most 0.05"
+    assert not [one for _, _, one in lines_of(below) if one.get_color() == style.INK]
+
+
+def test_a_bound_from_below_greys_what_lies_below():
+    above, _ = draw_scaling([replace(a_series(), claim=Bound("q", at_least=0.01))], name="$q$").axes
+    (grey,) = above.patches
+    ends = grey.get_window_extent().transformed(above.transData.inverted()).intervaly
+    np.testing.assert_allclose(ends, [above.get_ylim()[0], 0.01], rtol=1e-9)
+
+
+def test_the_words_beside_a_picture_say_the_bound_and_no_prediction():
+    series = Series("network", [16, 64], [[0.99996, 1.2], [1.1, 1.3]], claim=Bound("q", at_least=1.0))
+    told = describe_scaling([series], name="q")
+    assert "claimed at least 1, found 0.99996 to 1.3; no exponent fitted." in told
+    assert "predicted" not in told
+
+
+def test_the_legend_of_many_lines_covers_no_point():
+    widths = [16, 32, 64, 128, 256, 512, 1024]
+    series = [
+        Series(f"a quantity with a long name, of slope {b}", widths, [[float(m) ** b] * 3 for m in widths])
+        for b in (0.6, 0.0, -0.6)
+    ]
+    figure = draw_scaling(series, name="q")
+    with style.look():
+        FigureCanvasAgg(figure).draw()
+        axes = figure.axes[0]
+        legend = axes.get_legend().get_window_extent()
+        points = axes.transData.transform(
+            [(m, v[0]) for one in series for m, v in zip(widths, one.replicates, strict=True)]
+        )
+    assert not any(legend.contains(*point) for point in points)

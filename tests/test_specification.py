@@ -223,7 +223,7 @@ def test_the_keys_of_an_architecture_are_those_of_the_builders():
 def test_one_network_need_not_grow():
     """`assembly inspect` looks at one width: fixed layers are as good as any."""
     assert specification.architecture({"label": "a", "hidden": [30, 40]}).options["hidden"] == [30, 40]
-    with pytest.raises(ConfigurationError, match="The 'keep' option must be left out with builder 'mlp'"):
+    with pytest.raises(ConfigurationError, match="The '--set keep' option must be left out with builder 'mlp'"):
         specification.architecture({"label": "a", "keep": 0.5})
 
 
@@ -276,7 +276,7 @@ def test_the_study_of_architectures_builds_all_of_them_and_claims_what_the_theor
     study = load("architectures")
     assert {entry.builder for entry in study.architectures} == set(BUILDERS)
     assert (study.seeds, study.data.source, study.tol) == (10, "digits", 1e-3)
-    assert {entry.options["readout"] for entry in study.architectures} == {"sign"}
+    assert {entry.options.get("readout", "sign") for entry in study.architectures} == {"sign"}
     falling = [
         *("mlp-1", "mlp-2", "mlp-3", "dropout", "resnet", "densenet", "cnn", "cnn-pooled", "random-dag", "uneven-dag"),
         *("committee", "committee-of-committees", "tied-0"),
@@ -292,6 +292,9 @@ def test_the_study_of_architectures_builds_all_of_them_and_claims_what_the_theor
     expected |= {("committee", "gradient_norm"): (0.0, -0.5), ("mean-field", "hessian_norm"): (-1.0, -0.5)}
     expected |= {("mean-field", "gradient_norm"): (-0.5, 0.0)}
     expected |= {("mean-field", "hessian_over_gradient_squared"): (0.0, -0.5)}
+    # claim 25, and products of orthogonal matrices
+    expected |= {("lazy", "hessian_over_gradient_squared"): (-1.0, -0.5)}
+    expected |= {("orthogonal-chain", "hessian_times_radius_over_gradient"): (0.0, -0.5)}
     found = {(one.architecture, one.quantity): (one.prediction, one.alternative) for one in study.claims}
     assert found == expected
     assert {one.band for one in study.claims} == {0.1}
@@ -309,7 +312,12 @@ CLAIM = '\n[[claims]]\narchitecture = "network"\nquantity = "hessian_norm"\npred
         ('"hessian_norm"', '"hesian_norm"', "Did you mean 'hessian_norm'?"),
         ('"hessian_norm"', '"rms_cosine_layer_3"', "must be a quantity measured for 'network'"),
         ('"hessian_norm"', '"rms_cosine_layer_1"', "must be a quantity measured for 'network'"),
-        ("prediction = -0.5", "", "the 'claims[0].prediction' key is missing. It must be a finite number."),
+        ("prediction = -0.5", "", "must give 'prediction' and 'alternative' for an exponent"),
+        ("alternative = 0.0", "", "Got prediction."),
+        ("prediction = -0.5", "prediction = -0.5\nat_most = 1.0", "Got prediction, alternative, at_most."),
+        ("prediction = -0.5\nalternative = 0.0", "", "Got none of them."),
+        ("prediction = -0.5\nalternative = 0.0", "at_least = 2\nat_most = 1", "must not exceed 'at_most' = 1. Got 2."),
+        ("prediction = -0.5\nalternative = 0.0", "at_most = nan", "must be a finite number"),
         ("prediction = -0.5", "prediction = 0.0", "the 'claims[0]' key is no claim."),
         ("prediction = -0.5", "prediction = -0.5\nband = 0", "must be a number above 0. Got 0."),
         (CLAIM, CLAIM + CLAIM, "the 'claims[1]' key must be the only claim on that quantity"),

@@ -361,3 +361,51 @@ def test_parquet_without_its_extra_names_the_extra(monkeypatch):
     monkeypatch.setattr(store, "find_spec", lambda name: None)
     with pytest.raises(ArgumentError, match=r"pip install 'assembly-perspective\[parquet\]'"):
         store.check_parquet()
+
+
+# --- claims that are not older than their points ---------------------------------------------------------------------
+
+CHANGES = {
+    "the prediction": ("prediction = -0.5", "prediction = -0.4"),
+    "the alternative": ("alternative = 0.0", "alternative = 0.25"),
+    "the band": ("alternative = 0.0", "alternative = 0.0\nband = 0.2"),
+    "a bound instead": ("prediction = -0.5\nalternative = 0.0", "at_most = 3.0"),
+}
+
+
+def notes_of(folder, text=STUDY):
+    with open_store(folder, parse(text)) as results:
+        return results.notes
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_claim_that_is_changed_after_points_were_measured_is_told_whenever_it_is_judged(tmp_path, change):
+    fill(tmp_path)
+    for _ in range(2):
+        (note,) = notes_of(tmp_path, STUDY.replace(*change))
+        assert "claim on network, hessian_norm, was not fixed before the run: it was changed" in note
+        assert "First it was: predicted -1/2 (-0.60 to -0.40), alternative 0 (-0.10 to 0.10)." in note
+    assert notes_of(tmp_path) == []  # as it was declared first
+
+
+def test_a_claim_that_is_made_after_points_were_measured_is_told(tmp_path):
+    without = STUDY.split("[[claims]]")[0]
+    with open_store(tmp_path, parse(without)) as results:
+        for point in POINTS[:3]:
+            results.add(point, {"q": 1.0}, 0.1)
+    n_points = sum(point.architecture == "network" for point in POINTS[:3])
+    for _ in range(2):
+        (note,) = notes_of(tmp_path)
+        assert f"was not fixed before the run: {n_points} points were there before it" in note
+
+
+def test_a_claim_may_change_as_long_as_nothing_of_its_architecture_is_measured(tmp_path):
+    assert notes_of(tmp_path) == []
+    changed = STUDY.replace(*CHANGES["the prediction"])
+    with open_store(tmp_path) as results:
+        results.add(next(point for point in POINTS if point.architecture == "bottleneck"), {"q": 1.0}, 0.1)
+    assert notes_of(tmp_path, changed) == []
+    with open_store(tmp_path, parse(changed)) as results:
+        results.add(next(point for point in POINTS if point.architecture == "network"), {"q": 1.0}, 0.1)
+    assert notes_of(tmp_path, changed) == []
+    assert len(notes_of(tmp_path)) == 1

@@ -1,9 +1,13 @@
 """Training against JAX in float64 and against plain loops in numpy, step by step."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import assembly as am
+from assembly.calculus.tangent_kernel import tangent_kernel
 from assembly.dynamics.losses import LOSSES
 from assembly.errors import ArgumentError, DivergenceError, GraphError, ShapeError, UnknownNameError
 from assembly.seeds import generator
@@ -140,6 +144,27 @@ def test_what_is_recorded_is_what_the_network_says_there():
     assert all(run.meaning(name) for name in run.table)
 
 
+def test_the_first_kernel_is_computed_once(monkeypatch):
+    """By the step size, the closed form, the first record and the change since then: one, and one for every record."""
+    computed = []
+
+    def counted(left, right, *outputs):
+        computed.append(outputs)
+        return tangent_kernel(left, right, *outputs)
+
+    monkeypatch.setattr("assembly.dynamics.rule.tangent_kernel", counted)
+    options = {"n_steps": 2, "every": 1, "record": ("kernel",)}
+    run = am.train(network(), X, Y, beside=("closed_form",), **options)
+    assert len(computed) == 3
+    assert run["kernel_change"][0] == 0.0 < run["kernel_change"][1]
+    computed.clear()
+    many = RNG.normal(size=(300, 4))  # more than are recorded: the kernel of those is another one
+    run = am.train(network(), many, np.ones(300), beside=(), **options)
+    assert len(computed) == 4
+    values = np.linalg.eigvalsh(network().tangent_kernel(many[:256]))
+    np.testing.assert_allclose(run["kernel_largest_eigenvalue"][0], values[-1], rtol=1e-12)
+
+
 def test_several_outputs_and_targets():
     net = am.mlp(4, [12], n_outputs=2, seed=0)
     y = RNG.normal(size=(9, 2))
@@ -194,6 +219,26 @@ def test_own_sub_models_train_and_have_no_quadratic_model():
     assert run["loss"][-1] < run["loss"][0]
     with pytest.raises(GraphError, match="sub-models of your own"):
         am.train(net, X, np.abs(Y), n_steps=2, beside=("quadratic",), record=())
+
+
+@pytest.mark.parametrize("size", [9, 4])
+def test_progress_tells_the_loss_of_the_last_step(size, monkeypatch):
+    """Between two records it is that before the last step, of its batch; at a record that of the record."""
+    seconds = count()
+    monkeypatch.setattr("assembly.dynamics.train.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    told, options = {}, {"n_steps": 8, "record": (), "beside": ("linearized",), "batch_size": size, "seed": 3}
+    run = am.train(network(), X, Y, every=4, on_progress=lambda word: told.update({word.step: word.loss}), **options)
+    outputs = am.train(network(), X, Y, every=1, **options).outputs["network"][:, :, 0]
+    assert list(told) == list(range(9))
+    for step, loss in told.items():
+        if step % 4 == 0:
+            assert loss == run["loss"][step // 4]
+            continue
+        per_pass = -(-len(X) // size)
+        order = generator(3, "batches", (step - 1) // per_pass).permutation(len(X)) if size < len(X) else np.arange(9)
+        rows = order[(step - 1) % per_pass * size :][:size]
+        squares = 0.5 * (outputs[step - 1, rows] - Y[rows]) ** 2
+        np.testing.assert_allclose(loss, len(X) / len(rows) * squares.sum(), rtol=1e-12)
 
 
 # --- gradient flow ---------------------------------------------------------------------------------------------------
@@ -273,6 +318,18 @@ def test_a_linear_model_is_stable_up_to_the_limit_and_not_beyond(momentum):
     assert run["loss"][-1] < run["loss"][0]
     with pytest.raises(DivergenceError, match=r"exceeds 2 (\(1 \+ momentum\) )?/ lambda_max"):
         am.train(net, X, Y, n_steps=4000, step_size=1.02 * limit, **options)
+
+
+def test_weight_decay_makes_the_longest_stable_step_shorter():
+    net = am.mlp(4, [1], "identity", trainable_readout=False, seed=0)
+    steepest = np.linalg.eigvalsh(net.tangent_kernel(X))[-1] + 5.0
+    options = {"weight_decay": 5.0, "record": (), "beside": ()}
+    settings = am.train(net, X, Y, n_steps=1, **options).settings
+    found = settings["step_size"], settings["stable_below"]
+    np.testing.assert_allclose(found, (1.0 / steepest, 2.0 / steepest), rtol=1e-12)
+    am.train(net, X, Y, n_steps=400, step_size=1.96 / steepest, **options)
+    with pytest.raises(DivergenceError, match=r"exceeds 2 / \(lambda_max \+ weight_decay\)"):
+        am.train(net, X, Y, n_steps=4000, step_size=2.04 / steepest, **options)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
@@ -376,3 +433,19 @@ def test_losses_have_their_derivatives(name):
     far = np.linspace(-50.0, 50.0, 2001)
     assert loss.bend(far, np.ones_like(far)).max() == pytest.approx(loss.largest_bend, rel=1e-12)
     assert np.isfinite(loss.of(np.array([-1e3, 1e3]), np.ones(2))).all()
+
+
+def test_a_batch_larger_than_the_rows_is_refused():
+    with pytest.raises(
+        ArgumentError, match=rf"'batch_size' argument must be at most {len(X)}, the samples there are\. Got"
+    ):
+        am.train(network(), X, Y, batch_size=len(X) + 1, n_steps=1)
+    am.train(network(), X, Y, batch_size=len(X), n_steps=1)
+
+
+def test_an_indefinite_kernel_is_told_from_a_singular_one():
+    with pytest.raises(ArgumentError, match=r"indefinite, its eigenvalues .* from -1 to 2"):
+        am.kernel_regression(np.diag([2.0, -1.0]), [1.0, 1.0], [[1.0, 1.0]])
+    for smallest in (0.0, 1e-17, -1e-9):
+        with pytest.raises(ArgumentError, match="singular up to rounding"):
+            am.kernel_regression(np.diag([2.0, smallest]), [1.0, 1.0], [[1.0, 1.0]])

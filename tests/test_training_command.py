@@ -1,5 +1,6 @@
 """`assembly train`: the numbers of `assembly.train`, a report, and runs that go on where they were stopped."""
 
+import html
 import os
 import re
 import signal
@@ -79,6 +80,25 @@ def test_the_report_holds_every_picture_and_number(trained):
     assert "assembly" in words.split("## To repeat it")[1]
 
 
+def test_the_report_defines_its_rows_and_gives_the_step_size_of_every_width(trained):
+    folder, _ = trained
+    page, words = (html.unescape((folder / name).read_text()) for name in ("report.html", "report.md"))
+    at_the_end = words.split("## At the end")[1].split("## Along the way")[0]
+    names = re.findall(r"^\| ([^|]+?) \|", at_the_end, re.MULTILINE)
+    assert {"width", "loss at last", "kernel change", "gap linearized", "hessian norm"} < set(names)
+    defined = dict(re.findall(r"^- \*\*(.+)\*\*: (.+)$", at_the_end, re.MULTILINE))
+    assert dict(re.findall(r"<dt>(.+?)</dt><dd>(.+?)</dd>", page)) == defined
+    assert all(any(name.startswith(one) for one in defined) for name in names)
+    assert defined["kernel change"] == am.History.meaning("kernel_change")
+    assert "infinite width" in words
+    steps = [am.load_history(folder / f"width-{width}.npz").settings["step_size"] for width in (8, 16)]
+    listed = f"{steps[0]:.6g} (width 8); {steps[1]:.6g} (width 16)"
+    for text in (page, words):
+        (line,) = [line for line in text.splitlines() if "step size" in line and "(width 8)" in line]
+        assert listed in line
+        assert "squared (width" not in text
+
+
 def test_a_second_run_goes_on_from_the_first(trained, tmp_path):
     words = ["--width", 8, "--hidden", "m", "--rows", 30, "--test-rows", 20, "--every", 5, "--out", tmp_path]
     assert run("train", "wine", *words, "--steps", 10).exit_code == 0
@@ -88,6 +108,78 @@ def test_a_second_run_goes_on_from_the_first(trained, tmp_path):
     found, wanted = (am.load_history(path / "width-8.npz") for path in (tmp_path, tmp_path / "whole"))
     for name, values in wanted.table.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_widths_trained_before_stand_in_the_report_too(tmp_path):
+    words = ("train", "wine", "--hidden", "m", "--rows", 30, "--test-rows", 20, "--out", tmp_path)
+    assert run(*words, "--width", 16, "--steps", 40).exit_code == 0
+    first = (tmp_path / "report.md").read_text().split("## To repeat it")[0]
+    kept = {path: path.read_bytes() for path in tmp_path.glob("width-16.*")}
+    result = run(*words, "--width", 8, "--steps", 60)
+    assert result.exit_code == 0
+    second = (tmp_path / "report.md").read_text().split("## To repeat it")[0]
+    assert "| width | 8 | 16 |" in second
+    for name in ("loss at last", "step size", "kernel change", "test outputs from those of kernel regression at w0"):
+        (before,) = [line for line in first.splitlines() if line.startswith(f"| {name} |")]
+        (after,) = [line for line in second.splitlines() if line.startswith(f"| {name} |")]
+        assert after.split("|")[3] == before.split("|")[2], name
+    assert "steps | 60 | 40 |" in second
+    assert {path: path.read_bytes() for path in tmp_path.glob("width-16.*")} == kept
+    # left out, --every is that of the folder
+    assert am.load_history(tmp_path / "width-8.npz")["step"].tolist() == list(range(0, 61, 2))
+
+
+def test_a_folder_of_another_kind_is_left_alone(tmp_path):
+    study = ("study", "digits", "--widths", "8,16,32,80", "--seeds", 3)
+    kinds = {
+        "a study": study,
+        "a suite of studies": ("study", "claims", "--quick"),
+        "a training": ("train", "wine", "--width", 8, "--hidden", "m", "--steps", 2),
+    }
+    marks = {"a study": "results.sqlite", "a suite of studies": "claims.csv", "a training": "options.json"}
+    for held, mark in marks.items():
+        folder = tmp_path / mark
+        folder.mkdir()
+        (folder / mark).write_bytes(b"")
+        for kind, words in kinds.items():
+            if kind != held:
+                result = run(*words, "--out", folder)
+                assert result.exit_code == 2, result.output
+                assert f"holds {held}, whose report would be overwritten" in " ".join(result.stderr.split())
+        assert [path.name for path in folder.iterdir()] == [mark]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["--loss", "logistic"], "--loss"),
+        (["--step-size", 0.01, "--momentum", 0.5], "--step-size, --momentum"),
+        (["--seed", 1], "--seed"),
+        (["--rows", 29], "--rows"),
+        (["--hidden", "m,m"], "--hidden"),
+        (["--set", "bias=true"], "--set bias"),
+        (["--every", 2], "--every"),
+        (["--target", 1], "SOURCE or --target"),
+    ],
+    ids=str,
+)
+def test_a_folder_holds_one_set_of_options(changed, named, tmp_path):
+    words = ["train", "wine", "--hidden", "m", "--rows", 30, "--test-rows", 20, "--steps", 2, "--out", tmp_path]
+    assert run(*words, "--width", 8).exit_code == 0
+    assert run(*words, "--width", 16, "--steps", 4).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = run(*words, "--width", 32, *changed)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f"holds a training with other options ({named}): give another folder with --out" in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_whose_options_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / "options.json").write_text("[")
+    result = run("train", "wine", "--width", 8, "--steps", 2, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "options.json' cannot be read: give another folder" in result.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -117,10 +209,34 @@ def test_divergence_is_explained_on_one_line_and_others_are_kept(tmp_path):
     result = run("train", "wine", "--width", 16, *words, "--step-size", 50, "--out", tmp_path / "one")
     assert result.exit_code == 2
     assert re.search(r"^error: Training diverged at step \d+\. .* Try a step size of", result.stderr, re.MULTILINE)
+    kept = re.search(r"The run so far is kept in '(.*)'\.$", result.stderr.strip())
+    assert am.load_history(kept[1]).status == "diverged"
+    # what the message says to try can be tried there
+    assert run("train", "wine", "--width", 16, *words, "--out", tmp_path / "one").exit_code == 0
     result = run("train", "wine", "--width", "16,32", *words, "--step-size", 50, "--out", tmp_path / "two")
     assert result.exit_code == 1
-    assert "diverged" in result.output
-    assert (tmp_path / "two" / "report.html").exists()
+    assert "Width 16, 32 diverged: no number says how linear it stayed." in " ".join(result.output.split())
+    assert "the loss went from" not in result.output
+    table = (tmp_path / "two" / "report.md").read_text()
+    assert "| status | diverged | diverged |" in table
+    assert not re.search(r"^\| (distance|kernel change|test accuracy, network) \|", table, re.MULTILINE)
+
+
+def test_a_loss_that_ends_above_its_start_is_remarked_on(tmp_path):
+    words = ("--hidden", "m", "--rows", 30, "--beside", "none", "--out", tmp_path)
+    result = run("train", "wine", "--width", 256, *words, "--steps", 3, "--step-size", 0.3)
+    assert result.exit_code == 0, result.output
+    first, last = am.load_history(tmp_path / "width-256.npz")["loss"][[0, -1]]
+    assert last > first
+    wanted = f"Width 256: the loss ended at {last:.3g}, above the {first:.3g} it began with."
+    assert wanted in " ".join(result.output.split())
+
+
+def test_targets_that_do_not_suit_the_loss_are_those_of_an_option(tmp_path):
+    np.savetxt(tmp_path / "own.csv", np.random.default_rng(0).normal(size=(20, 3)), delimiter=",")
+    result = run("train", tmp_path / "own.csv", "--width", 8, "--loss", "logistic", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "error: The '--target' option must hold -1 and 1 for the logistic loss. Got" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,13 +244,17 @@ def test_divergence_is_explained_on_one_line_and_others_are_kept(tmp_path):
     [
         (["digit"], "Did you mean 'digits'"),
         (["wine", "--rows", "1000"], "The '--rows' option must be at most 178"),
-        (["wine", "--width", "0"], "'--width' argument must be an int of at least 1"),
+        (["wine", "--rows", "100", "--test-rows", "79"], "The '--test-rows' option must be at most 78"),
+        (["wine", "--width", "0"], "'--width' option must be an int of at least 1"),
         (["wine", "--width", "a"], "'--width' option must be whole numbers"),
         (["wine", "--beside", "linear"], "Did you mean 'linearized'"),
-        (["wine", "--method", "flow"], "'--method' argument must be one of"),
-        (["wine", "--loss", "hinge"], "'loss' argument must be one of"),
+        (["wine", "--method", "flow"], "'--method' option must be one of"),
+        (["wine", "--loss", "hinge"], "'--loss' option must be one of"),
+        (["wine", "--steps", "0"], "'--steps' option must be an int of at least 1"),
+        (["wine", "--weight-decay", "-1"], "'--weight-decay' option must be"),
+        (["wine", "--beside", "closed_form", "--loss", "logistic"], "'--beside' option must not name 'closed_form'"),
         (["wine", "--architecture", "mpl"], "Did you mean 'mlp'"),
-        (["wine", "--momentum", "2"], "'momentum' argument must be"),
+        (["wine", "--momentum", "2"], "'--momentum' option must be"),
         (["diabetes", "--target", "median", "--set", "x"], "KEY=VALUE"),
     ],
 )
@@ -144,6 +264,7 @@ def test_bad_words_give_one_line(words, message, tmp_path):
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert message in line
+    assert "argument" not in line
     assert not list(tmp_path.iterdir())
 
 
@@ -160,25 +281,22 @@ def test_kernel_regression_stands_beside(trained):
         assert re.search(rf"test accuracy, kernel regression {name} .* {share:.1f} %\n", result.output), name
         distance = np.sqrt(np.mean((outputs - trained_outputs) ** 2))
         assert re.search(rf"those of kernel regression {name} .* {distance:.3g}\n", result.output), name
-    assert (
-        "kernel regression"
-        not in run(
-            *(
-                "train",
-                "wine",
-                "--width",
-                8,
-                "--hidden",
-                "m",
-                "--steps",
-                2,
-                "--loss",
-                "logistic",
-                "--out",
-                folder / "logistic",
-            )
-        ).output
+
+
+def test_a_regression_that_is_left_out_says_why(tmp_path):
+    words = ("train", "wine", "--hidden", "m", "--steps", 2, "--rows", 30)
+    logistic = run(*words, "--width", "8,16", "--loss", "logistic", "--out", tmp_path / "logistic").output
+    reason = (
+        "Width 8, 16: no kernel regression at w0 and no kernel regression at infinite width. "
+        "It minimises the squared loss, not this one."
     )
+    assert reason in " ".join(logistic.split())
+    assert reason in (tmp_path / "logistic" / "report.md").read_text()
+    untested = run(*words, "--width", 16, "--test-rows", 0, "--out", tmp_path / "untested").output
+    assert "no kernel regression at infinite width. There are no rows to test on." in " ".join(untested.split())
+    # 30 samples, and 14 parameters: the kernel is singular
+    singular = run(*words, "--width", 1, "--out", tmp_path / "singular").output
+    assert re.search(r"Width 1: no kernel regression at w0\. .*singular", " ".join(singular.split()))
 
 
 def test_targets_that_are_no_classes_have_no_accuracy():
@@ -193,13 +311,12 @@ def test_few_rows_are_taken_as_they_are(tmp_path):
     result = run("train", tmp_path / "few.csv", "--width", 8, "--hidden", "m", "--steps", 2, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "trained on 15 rows, tested on 5" in result.output
-    # narrow: no limit to speak of
-    assert "infinite width" not in result.output
+    assert "infinite width. With a layer of 8 neurons" in " ".join(result.output.split())
 
 
 def test_rows_are_split_by_the_seed_and_meet_nowhere():
     wine = am.data.load("wine")
-    one, other = split(wine, 100, 200, 0), split(wine, 100, 200, 1)
+    one, other = split(wine, 100, None, 0), split(wine, 100, None, 1)
     assert (len(one.X), len(one.X_test)) == (100, 78)
     assert not np.array_equal(one.X, other.X)
     together = np.concatenate([one.X, one.X_test])

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[Any]
 GramPart = Callable[[Vector, Vector, Vector, Vector], None]
+Then = Callable[[slice, slice], None]
 
 
 def locked(weights: Vector) -> Vector:
@@ -160,10 +161,36 @@ class Block(ABC):
         for values, sums in zip(a, out, strict=True):
             self.push(weights, values, sums)
 
+    def push_rows_then(self, weights: Vector, a: Vector, out: Vector, adds: bool, then: Then | None) -> None:
+        """Push many node vectors, with what follows while they are in cache.
+
+        Parameters
+        ----------
+        weights : ndarray
+        a, out : ndarray of shape (n, n_nodes)
+        adds : bool
+            True if the sums are added to the targets of `out`, False if they take the place of what is there.
+        then : callable or None
+            Called as ``then(rows, nodes)`` with parts of `out` that are complete, by any thread.
+        """
+        if not adds:
+            out[:, self.target] = 0.0
+        self.push_rows(weights, a, out)
+        if then is not None:
+            then(slice(0, len(out)), self.target)
+
     def pull_rows(self, weights: Vector, b: Vector, out: Vector) -> None:
         """Pull many node vectors, the rows of `b`, to the rows of `out`."""
         for values, sums in zip(b, out, strict=True):
             self.pull(weights, values, sums)
+
+    def pull_rows_then(self, weights: Vector, b: Vector, out: Vector, adds: bool, then: Then | None) -> None:
+        """Pull many node vectors, with what follows; see `push_rows_then`."""
+        if not adds:
+            out[:, self.source] = 0.0
+        self.pull_rows(weights, b, out)
+        if then is not None:
+            then(slice(0, len(out)), self.source)
 
     def differentiate_rows(self, weights: Vector, direction: Vector, a: Vector, out: Vector) -> None:
         """Differentiate at many node vectors, the rows of `a`."""

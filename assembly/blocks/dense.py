@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from assembly import threads
 from assembly.blocks import products
-from assembly.blocks.block import GramPart, NodeBlock, Vector
+from assembly.blocks.block import GramPart, NodeBlock, Then, Vector
 from assembly.kernels import dense, dense_rows
 
 MOST_PUSHED, MOST_PULLED = 32, 8  # node vectors at once, for which compiled loops are faster than BLAS
@@ -22,6 +24,12 @@ class DenseBlock(NodeBlock):
     def shape(self) -> tuple[int, ...]:
         """Targets times sources."""
         return (self.n_target, self.source.stop - self.source.start)
+
+    @cached_property
+    def _even_factor(self) -> Vector | None:
+        """The factor as one of every source, shape (n_source,), if all targets have the same."""
+        one: Vector = self.factor[:1]
+        return np.broadcast_to(one, self.shape[1:]) if (self.factor == one).all() else None
 
     def push(self, weights: Vector, a: Vector, out: Vector) -> None:
         """See `Block.push`."""
@@ -93,7 +101,7 @@ class DenseBlock(NodeBlock):
         if len(a) < 2:
             super().scatter_rows(weights, b, a, out)
         else:
-            products.fill(out.reshape(self.shape), (self.factor * b[:, self.target]).T, a[:, self.source])
+            products.fill_transposed(out.reshape(self.shape), b[:, self.target], a[:, self.source], self.factor)
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; two inner products per application."""
@@ -163,7 +171,15 @@ class DenseBlock(NodeBlock):
             threads.run(lambda rows: dense_rows.push(weights, near, sums, rows.start, rows.stop), pieces)
             out[:, self.target] += self.factor * sums[: len(a)]
         else:
-            products.product(a[:, self.source], weights.T, self.factor, out[:, self.target])
+            self.push_rows_then(weights, a, out, True, None)
+
+    def push_rows_then(self, weights: Vector, a: Vector, out: Vector, adds: bool, then: Then | None) -> None:
+        """See `Block.push_rows_then`; of a matrix product piece by piece."""
+        if len(a) <= MOST_PUSHED:
+            super().push_rows_then(weights, a, out, adds, then)
+        else:
+            below, sums = a[:, self.source], out[:, self.target]
+            products.product(below, weights.T, self.factor, sums, adds, _shifted(then, self.target.start))
 
     def pull_rows(self, weights: Vector, b: Vector, out: Vector) -> None:
         """See `Block.pull_rows`; one pass over the weights, or one matrix product."""
@@ -181,7 +197,16 @@ class DenseBlock(NodeBlock):
             threads.run(pull, list(zip(pieces, sums, strict=True)))
             out[:, self.source] += (sums[0] if len(sums) == 1 else sums.sum(axis=0))[: len(b)]
         else:
-            products.product(self.factor * b[:, self.target], weights, out=out[:, self.source])
+            self.pull_rows_then(weights, b, out, True, None)
+
+    def pull_rows_then(self, weights: Vector, b: Vector, out: Vector, adds: bool, then: Then | None) -> None:
+        """See `Block.pull_rows_then`; of a matrix product piece by piece."""
+        if len(b) <= MOST_PULLED:
+            super().pull_rows_then(weights, b, out, adds, then)
+        else:
+            above, sums, even = b[:, self.target], out[:, self.source], self._even_factor
+            scaled = self.factor * above if even is None else above
+            products.product(scaled, weights, even, sums, adds, _shifted(then, self.source.start))
 
     def rows(self, weights: Vector, targets: slice) -> Vector:
         """See `Block.rows`."""
@@ -205,6 +230,13 @@ class DenseBlock(NodeBlock):
         below = a[:, self.source]
         adjoints *= products.inner_products(below, below if c is a else c[:, self.source])
         return adjoints
+
+
+def _shifted(then: Then | None, start: int) -> Then | None:
+    """Return what takes places among the nodes of a range, where `then` takes nodes."""
+    if then is None:
+        return None
+    return lambda rows, places: then(rows, slice(start + places.start, start + places.stop))
 
 
 def _in_fours(rows: Vector) -> Vector:

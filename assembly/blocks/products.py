@@ -23,22 +23,35 @@ WIDE = 1024  # rows or columns of a piece
 SMALL = 2**16  # multiplications times bytes that BLAS does with one thread anyway, an inner product among them
 
 
-def product(left: Matrix, right: Matrix, scale: Matrix | None = None, out: Matrix | None = None) -> Matrix:
-    """Return ``left @ right``, its columns times `scale`; added to `out` where that is given.
+def product(
+    left: Matrix,
+    right: Matrix,
+    scale: Matrix | None = None,
+    out: Matrix | None = None,
+    adds: bool = True,
+    then: Callable[[slice, slice], None] | None = None,
+) -> Matrix:
+    """Return ``left @ right``, its columns times `scale`; added to `out` where that is given, or in it if not `adds`.
+
+    Where `then` is given it is called with the rows and the columns of every piece that is complete, by the thread that
+    made it.
 
     Memory beyond the result: one piece of it per thread where it is added.
     """
     (n, inner), m = left.shape, right.shape[1]
-    found = np.empty((n, m), np.result_type(left, right)) if out is None else out
+    found, adds = (np.empty((n, m), np.result_type(left, right)), False) if out is None else (out, adds)
+    multiply = np.multiply if inner == 1 else np.matmul  # the same numbers, without the copies that BLAS makes
 
     def fill(piece: slice) -> None:
-        part = (slice(None), piece) if m >= n else (piece, slice(None))
+        part = (slice(0, n), piece) if m >= n else (piece, slice(0, m))
         rows, columns = left[part[0]], right[:, part[1]]
-        values = np.matmul(rows, columns, out=found[part]) if out is None else rows @ columns
+        values = multiply(rows, columns, out=None if adds else found[part])
         if scale is not None:
             values *= scale[part[1]]
-        if out is not None:
+        if adds:
             found[part] += values
+        if then is not None:
+            then(*part)
 
     longer, operations = max(n, m), n * inner * m * found.itemsize
     most = max(4, longer // WIDE)  # BLAS copies the other factor once for every piece
@@ -46,12 +59,12 @@ def product(left: Matrix, right: Matrix, scale: Matrix | None = None, out: Matri
     return found
 
 
-def fill(out: Matrix, left: Matrix, right: Matrix) -> None:
-    """Fill `out` with ``left @ right``."""
-    (n, inner), m = left.shape, right.shape[1]
+def fill_transposed(out: Matrix, left: Matrix, right: Matrix, scale: Matrix) -> None:
+    """Fill `out` with ``left.T @ right``, its rows times `scale`."""
+    (inner, n), m = left.shape, right.shape[1]
 
     def one(piece: slice) -> None:
-        np.matmul(left[piece], right, out=out[piece])
+        np.matmul((left[:, piece] * scale[piece]).T, right, out=out[piece])
 
     operations = n * inner * m * out.itemsize
     _run(one, threads.pieces(n, operations // OPERATIONS, max(4, n // WIDE)), operations)

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import threads
-from assembly.blocks.block import Block
+from assembly.blocks.block import Block, locked
 from assembly.calculus.response import softmax, softmax_bend, softmax_slope
+from assembly.calculus.workspace import Workspace
 from assembly.errors import KinkWarning, NonFiniteError
 from assembly.kernels import activation
 from assembly.memory import check_fits
@@ -97,10 +98,16 @@ class Evaluation:
 
     def slope(self, segment: Segment, values: NDArray[Any]) -> NDArray[Any]:
         """Return what the activations of a segment make of a change of its pre-activations, at every sample."""
-        if segment.is_softmax:
-            return softmax_slope(self.post[:, segment.nodes], values)
-        changed: NDArray[Any] = self.first[:, segment.nodes] * values
+        changed = np.empty_like(values)
+        self.fill_slope(segment, values, changed)
         return changed
+
+    def fill_slope(self, segment: Segment, values: NDArray[Any], out: NDArray[Any]) -> None:
+        """Fill `out`, which has the shape of `values`, with their `slope`."""
+        if segment.is_softmax:
+            out[:] = softmax_slope(self.post[:, segment.nodes], values)
+        else:
+            np.multiply(self.first[:, segment.nodes], values, out=out)
 
     def bend(self, segment: Segment, values: NDArray[Any], z_dot: NDArray[Any]) -> NDArray[Any]:
         """Return the derivative of `slope` of fixed values along a change of the pre-activations, at every sample."""
@@ -120,7 +127,9 @@ class Evaluation:
             )
 
 
-def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any]) -> Evaluation:
+def evaluate(
+    program: Program, weights: list[NDArray[Any]], samples: NDArray[Any], workspace: Workspace | None = None
+) -> Evaluation:
     r"""Evaluate every node at every sample.
 
     Parameters
@@ -128,6 +137,8 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
     program : Program
     weights : list of ndarray
     samples : ndarray of shape (n_samples, n_inputs)
+    workspace : Workspace, optional
+        Where the node vectors are; fresh memory if left out.
 
     Raises
     ------
@@ -153,30 +164,47 @@ def evaluate(program: Program, weights: list[NDArray[Any]], samples: NDArray[Any
     """
     shape = (len(samples), program.n_nodes)
     what = f"An evaluation of {shape[0]:,} samples on {shape[1]:,} nodes"
-    check_fits(what, 6 * shape[0] * shape[1] * program.dtype.itemsize, "use fewer samples at once")
-    pre, post, first = _zeros(shape, program), np.empty(shape, program.dtype), np.empty(shape, program.dtype)
+    workspace = workspace or Workspace()
+    if not workspace.holds("first", shape, program.dtype):  # a step of training is not refused what it has
+        check_fits(what, 6 * shape[0] * shape[1] * program.dtype.itemsize, "use fewer samples at once")
+    pre, post, first = (workspace.take(name, shape, program.dtype) for name in ("pre", "post", "first"))
     for given, values in ((program.inputs, samples), (program.constant, 1.0)):
-        post[:, given], first[:, given] = values, 0.0
+        pre[:, given], post[:, given], first[:, given] = 0.0, values, 0.0
+    is_finite = [activation.all_finite(post, program.inputs.start, program.inputs.stop)]
+
+    def activate(rows: slice, nodes: slice) -> None:
+        _activate(program, nodes, pre[rows], post[rows], first[rows])
+        is_finite.append(activation.all_finite(post[rows], nodes.start, nodes.stop))
+
     with np.errstate(over="ignore", invalid="ignore"):  # found below
         for segment in program.segments:
-            if segment.nodes not in (program.inputs, program.constant):  # a neuron without in-edges is sigma(0)
-                for position in segment.incoming:
-                    program.blocks[position].push_rows(weights[position], post, pre)
-                _activate(program, segment.nodes, pre, post, first)
+            if segment.nodes not in (program.inputs, program.constant):
+                _enter(program, segment, weights, post, pre, activate)
             if segment.is_softmax:
                 post[:, segment.nodes] = softmax(pre[:, segment.nodes])
-    if not np.isfinite(post).all():
+    if not all(is_finite):
         raise NonFiniteError(
             f"A neuron overflows {program.dtype} at these inputs and parameters: scale the inputs or the weights down."
         )
-    for values in (pre, post, first):
-        values.flags.writeable = False
-    return Evaluation(program, weights, pre, post, first)
+    return Evaluation(program, weights, locked(pre), locked(post), locked(first))
 
 
-def _zeros(shape: tuple[int, ...], program: Program) -> NDArray[Any]:
-    """Return node vectors of zeros in huge pages, for which numpy asks where it fills, and not in `numpy.zeros`."""
-    return np.full(shape, 0.0, program.dtype)
+def _enter(
+    program: Program,
+    segment: Segment,
+    weights: list[NDArray[Any]],
+    post: NDArray[Any],
+    pre: NDArray[Any],
+    activate: Callable[[slice, slice], None],
+) -> None:
+    """Push all blocks into a segment, and activate what is complete while it is in cache."""
+    if not segment.incoming:  # a neuron without in-edges is sigma(0)
+        pre[:, segment.nodes] = 0.0
+        activate(slice(0, len(pre)), segment.nodes)
+    for position in segment.incoming:
+        adds, is_last = position != segment.incoming[0], position == segment.incoming[-1]
+        block, then = program.blocks[position], activate if is_last else None
+        block.push_rows_then(weights[position], post, pre, adds, then)
 
 
 def _activate(program: Program, nodes: slice, pre: NDArray[Any], post: NDArray[Any], first: NDArray[Any]) -> None:
@@ -230,21 +258,29 @@ def fill_by_blocks(
             filled.add(place)
 
 
-def tangent(evaluation: Evaluation, direction: NDArray[Any]) -> NDArray[Any]:
+def _zeros(evaluation: Evaluation, name: str, workspace: Workspace | None) -> NDArray[Any]:
+    zeros = (workspace or Workspace()).take(name, evaluation.post.shape, evaluation.program.dtype)
+    zeros[:] = 0.0
+    return zeros
+
+
+def tangent(evaluation: Evaluation, direction: NDArray[Any], workspace: Workspace | None = None) -> NDArray[Any]:
     """Return the derivative of every output along a direction of the parameters, shape (n_samples, n_outputs).
 
     Cost: that of two evaluations (the weights and the direction); memory 2 n_samples n_nodes numbers.
     """
-    return tangents(evaluation, direction)[1][:, evaluation.program.outputs]
+    return tangents(evaluation, direction, workspace)[1][:, evaluation.program.outputs]
 
 
-def tangents(evaluation: Evaluation, direction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def tangents(
+    evaluation: Evaluation, direction: NDArray[Any], workspace: Workspace | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the derivatives of all pre-activations and activations along a direction of the parameters.
 
-    Each of shape (n_samples, n_nodes). Cost as `tangent`.
+    Each of shape (n_samples, n_nodes), in a workspace if one is given. Cost as `tangent`.
     """
     program = evaluation.program
-    post, pre = (_zeros(evaluation.post.shape, program) for _ in range(2))
+    post, pre = (_zeros(evaluation, name, workspace) for name in ("tangent post", "tangent pre"))
     for segment in program.segments:
         for position in segment.incoming:
             block, weights = program.blocks[position], evaluation.weights[position]
@@ -253,40 +289,52 @@ def tangents(evaluation: Evaluation, direction: NDArray[Any]) -> tuple[NDArray[A
             if not block.from_given:
                 block.push_rows(weights, post, pre)
         if segment.incoming:
-            post[:, segment.nodes] = evaluation.slope(segment, pre[:, segment.nodes])
+            evaluation.fill_slope(segment, pre[:, segment.nodes], post[:, segment.nodes])
     return pre, post
 
 
 def backward(evaluation: Evaluation, node: int) -> Adjoints:
     """Return the derivatives of the activation of one node with respect to every node, for every sample."""
-    post = _zeros(evaluation.post.shape, evaluation.program)
+    post = _zeros(evaluation, "adjoint post", None)
     post[:, node] = 1.0
-    return _pulled(evaluation, post)
+    return _pulled(evaluation, post, [node], None)
 
 
-def backward_of_sum(evaluation: Evaluation, factors: NDArray[Any]) -> Adjoints:
+def backward_of_sum(evaluation: Evaluation, factors: NDArray[Any], workspace: Workspace | None = None) -> Adjoints:
     """Return the derivatives of a sum of outputs, each times its factor, with respect to every node.
 
     Parameters
     ----------
     evaluation : Evaluation
     factors : ndarray of shape (n_samples, n_outputs)
+    workspace : Workspace, optional
+        Where they are; fresh memory if left out.
     """
-    post = _zeros(evaluation.post.shape, evaluation.program)
+    post = _zeros(evaluation, "adjoint post", workspace)
     for column, node in enumerate(evaluation.program.outputs):  # a node may be an output twice
         post[:, node] += factors[:, column]
-    return _pulled(evaluation, post)
+    return _pulled(evaluation, post, evaluation.program.outputs.tolist(), workspace)
 
 
-def _pulled(evaluation: Evaluation, post: NDArray[Any]) -> Adjoints:
-    """Pull the adjoints of outputs, which `post` holds, down to every node."""
-    program = evaluation.program
-    pre = _zeros(post.shape, program)
+def _pulled(evaluation: Evaluation, post: NDArray[Any], seeded: list[int], workspace: Workspace | None) -> Adjoints:
+    """Pull the adjoints of some seeded nodes, which `post` holds beside zeros, down to every node."""
+    program, first = evaluation.program, evaluation.first
+    filled = program.starts_of(seeded)
+    pre = (workspace or Workspace()).take("adjoint pre", post.shape, program.dtype)
+
+    def turn(rows: slice, nodes: slice) -> None:
+        np.multiply(first[rows, nodes], post[rows, nodes], out=pre[rows, nodes])
+
     for segment in reversed(program.segments):
-        if segment.incoming:
-            pre[:, segment.nodes] = evaluation.slope(segment, post[:, segment.nodes])
-            for position in segment.incoming:
-                block = program.blocks[position]
-                if not block.from_given:
-                    block.pull_rows(evaluation.weights[position], pre, post)
+        if not segment.incoming:
+            pre[:, segment.nodes] = 0.0
+        elif segment.nodes.start not in program.last_pulls:  # of neurons after which no block comes, or a softmax
+            evaluation.fill_slope(segment, post[:, segment.nodes], pre[:, segment.nodes])
+        for position in segment.incoming:
+            block = program.blocks[position]
+            if not block.from_given:
+                start = block.source.start
+                then = turn if program.last_pulls.get(start) == position else None
+                block.pull_rows_then(evaluation.weights[position], pre, post, start in filled, then)
+                filled.add(start)
     return Adjoints(post, pre)

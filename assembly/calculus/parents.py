@@ -15,7 +15,7 @@ left out. In-weights of u that read one number count edge by edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from assembly.calculus.evaluation import Evaluation
 from assembly.graph.windows import OUTSIDE
 from assembly.program import Segment
 
-EDGES_AT_ONCE = 2**20
+EDGES_AT_ONCE = 2**18  # what is made of them stays in a cache
 
 Vector = NDArray[Any]
 
@@ -193,12 +193,53 @@ def _chunks(evaluation: Evaluation, segment: Segment) -> Iterator[tuple[int, int
 def _fill(
     evaluation: Evaluation, segment: Segment, start: int, stop: int, size: Vector, power: int, found: ParentShares
 ) -> None:
-    n, pieces = stop - start, []
-    for position in _parents_of(evaluation, segment):
+    """Enter the targets start..stop-1 of a segment."""
+    positions = _parents_of(evaluation, segment)
+    is_dense = all(isinstance(evaluation.program.blocks[p], DenseBlock) for p in positions)
+    one = (_of_matrices if is_dense else _of_edges)(evaluation, positions, slice(start, stop), size, power)
+    known = np.flatnonzero(~np.isnan(one.largest))
+    nodes = segment.nodes.start + start + known
+    found.largest[nodes] = one.largest[known]
+    found.parent[nodes] = one.parent[known]
+    found.effective_number[nodes] = one.effective_number[known]
+
+
+def _of_matrices(
+    evaluation: Evaluation, positions: Sequence[int], rows: slice, size: Vector, power: int
+) -> ParentShares:
+    """Targets that read every source of their blocks: an edge is an entry of a matrix, and nothing is gathered."""
+    blocks = [evaluation.program.blocks[p] for p in positions]
+    scale = np.hstack(
+        [
+            np.abs(block.factor[rows, None] * evaluation.weights[p][rows]).astype(np.float64)
+            for block, p in zip(blocks, positions, strict=True)
+        ]
+    )
+    scale **= power
+    source = np.concatenate([np.arange(block.source.start, block.source.stop) for block in blocks])
+    n_counted, share = np.zeros(len(scale)), np.zeros_like(scale)
+    for one in size:
+        contribution = scale * one[source]
+        total = contribution.sum(axis=1)
+        counts = total > 0.0
+        n_counted += counts
+        contribution *= np.divide(1.0, total, out=np.zeros(len(scale)), where=counts)[:, None]
+        share += contribution
+    share /= np.maximum(n_counted, 1.0)[:, None]
+    winner = share.argmax(axis=1)
+    largest = np.where(n_counted > 0.0, share[np.arange(len(share)), winner], np.nan)
+    with np.errstate(divide="ignore"):
+        return ParentShares(largest, source[winner], 1.0 / np.einsum("ij,ij->i", share, share))
+
+
+def _of_edges(evaluation: Evaluation, positions: Sequence[int], rows: slice, size: Vector, power: int) -> ParentShares:
+    """Targets with parents of their own, edge by edge."""
+    n, pieces = rows.stop - rows.start, []
+    for position in positions:
         block = evaluation.program.blocks[position]
-        indptr, source, weight = in_edges(block, evaluation.weights[position], start, stop)
+        indptr, source, weight = in_edges(block, evaluation.weights[position], rows.start, rows.stop)
         row = _rows(indptr)
-        scale = np.abs(block.factor[start:stop][row] * weight).astype(np.float64) ** power
+        scale = np.abs(block.factor[rows][row] * weight).astype(np.float64) ** power
         pieces.append((row, source.astype(np.int64) + block.source.start, scale))
     row, source, scale = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     share, n_counted = np.zeros(len(row)), np.zeros(n)
@@ -209,10 +250,10 @@ def _fill(
         n_counted += counts
         share += contribution * np.divide(1.0, total, out=np.zeros(n), where=counts)[row]
     share /= np.maximum(n_counted, 1.0)[row]
-    best = np.zeros(n)
+    best, parent = np.zeros(n), np.full(n, -1)
     np.maximum.at(best, row, share)
     winner = np.flatnonzero((share == best[row]) & (share > 0.0))[::-1]  # the first edge of several is written last
-    found.parent[segment.nodes.start + start + row[winner]] = source[winner]
-    nodes = segment.nodes.start + start + np.flatnonzero(n_counted > 0.0)
-    found.largest[nodes] = best[n_counted > 0.0]
-    found.effective_number[nodes] = 1.0 / np.bincount(row, share**2, minlength=n)[n_counted > 0.0]
+    parent[row[winner]] = source[winner]
+    largest = np.where(n_counted > 0.0, best, np.nan)
+    with np.errstate(divide="ignore"):
+        return ParentShares(largest, parent, 1.0 / np.bincount(row, share**2, minlength=n))

@@ -18,10 +18,16 @@ from numpy.typing import NDArray
 
 from assembly.blocks.own import OwnBlock
 from assembly.calculus.evaluation import Evaluation, backward_of_sum, scatter_rows, tangents
+from assembly.calculus.workspace import Workspace
 from assembly.errors import GraphError
 
 
-def gradient_of_sum(evaluation: Evaluation, factors: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+def gradient_of_sum(
+    evaluation: Evaluation,
+    factors: NDArray[Any],
+    out: NDArray[Any] | None = None,
+    workspace: Workspace | None = None,
+) -> NDArray[Any]:
     """Return the gradient in all parameters, ``sum_ik r_ik grad f_k(x_i)``, in `out` where that is given.
 
     Parameters
@@ -29,6 +35,8 @@ def gradient_of_sum(evaluation: Evaluation, factors: NDArray[Any], out: NDArray[
     evaluation : Evaluation
     factors : ndarray of shape (n_samples, n_outputs)
     out : ndarray of shape (n_parameters,), optional
+    workspace : Workspace, optional
+        Where the adjoints are meanwhile; fresh memory if left out.
 
     Notes
     -----
@@ -44,7 +52,7 @@ def gradient_of_sum(evaluation: Evaluation, factors: NDArray[Any], out: NDArray[
     True
     """
     program = evaluation.program
-    b = backward_of_sum(evaluation, factors).pre
+    b = backward_of_sum(evaluation, factors, workspace).pre
     out = np.empty(program.n_parameters, program.dtype) if out is None else out
     scatter_rows(evaluation, b, evaluation.post, out)
     return out

@@ -280,7 +280,7 @@ def _estimated(
         )[1]
     )
     note = f"estimated from {k} random directions"
-    spread = float(np.sqrt(mean + error) - rms) if mean < error else error / (2.0 * rms)
+    spread = float(np.sqrt(max(mean, 0.0) + error) - rms) if mean < error else error / (2.0 * rms)
     rank = sketch.effective_rank(left) if is_one_input and n else float("nan")
     return Diversity(index, n, rms, spread, False, None, None, counts, edges, rank, duplicates, note)
 

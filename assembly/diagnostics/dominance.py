@@ -236,7 +236,7 @@ def over_parents(net: Assembly, X: ArrayLike) -> dict[str, tuple[ParentDominance
     >>> above.layer, above.n_parents, bool(above.typical_share > 0.5)
     (3, 2, True)
     """
-    evaluation, place = net.evaluate(X), _places(net)
+    evaluation, place = net.evaluate(X), places(net)
     return {
         kind: tuple(
             _worst(net, layer.index, layer.nodes, found, place)
@@ -325,7 +325,7 @@ def bent_over_parents(net: Assembly, x: ArrayLike, leaning: Sequence[ParentDomin
     >>> bent_over_parents(net, [1.0, -1.0, 0.5], over_parents(net, [1.0, -1.0, 0.5])["gradient"])[1].parent[0]
     2
     """
-    place, segments, found = _places(net), net._body.program.segments, []
+    place, segments, found = places(net), net._body.program.segments, []
     for one in leaning:
         neuron = net.layers[one.layer].neurons[one.neuron]
         share = of_parents(neuron, x)["curvature"]
@@ -337,8 +337,15 @@ def bent_over_parents(net: Assembly, x: ArrayLike, leaning: Sequence[ParentDomin
     return tuple(found)
 
 
-def _places(net: Assembly) -> NDArray[np.int64]:
-    """Layer and number of every node, shape (n_nodes, 2)."""
+def places(net: Assembly) -> NDArray[np.int64]:
+    """Return layer and number of every node, shape (n_nodes, 2); 0 and 0 for the constant of biases.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> places(am.mlp(n_inputs=1, widths=[2], seed=0)).tolist()
+    [[0, 0], [1, 0], [1, 1], [2, 0]]
+    """
     place = np.zeros((net._body.program.n_nodes, 2), dtype=np.int64)
     for layer in net.layers:
         place[layer.nodes, 0], place[layer.nodes, 1] = layer.index, np.arange(layer.size)

@@ -117,12 +117,38 @@ def kernel_change(net: Assembly, X: ArrayLike, direction: NDArray[Any], radius: 
     -----
     Cost: three tangent kernels and two copies of the parameters.
     """
-    distance, kernel = check_number("radius", radius, above=0.0), net.tangent_kernel(X)
+    distance, first = check_number("radius", radius, above=0.0), net.tangent_kernel(X)
     direction = check_vector("direction", direction, net.n_parameters, net.dtype)
     moved = [net.with_parameters(net.parameters + sign * distance * direction) for sign in (1.0, -1.0)]
-    change = max(float(np.linalg.norm(other.tangent_kernel(X) - kernel)) for other in moved)
-    size = float(np.linalg.norm(kernel))
-    return change / size if size > 0.0 else float("nan")
+    return max(relative_change(other.tangent_kernel(X), first) for other in moved)
+
+
+def relative_change(kernel: NDArray[Any], first: NDArray[Any]) -> float:
+    r"""Return how far a kernel is from what it was first.
+
+    .. math:: \|K - K_0\|_F / \|K_0\|_F
+
+    Parameters
+    ----------
+    kernel, first : ndarray of shape (n, n)
+        K and K_0.
+
+    Returns
+    -------
+    float
+        NaN where K_0 is 0.
+
+    Examples
+    --------
+    >>> relative_change(np.array([[3.0, 0.0], [0.0, 5.0]]), np.array([[3.0, 0.0], [0.0, 4.0]]))
+    0.2
+    """
+    return _relative(float(np.linalg.norm(kernel - first)), first)
+
+
+def _relative(distance: float, first: NDArray[Any]) -> float:
+    size = float(np.linalg.norm(first))
+    return distance / size if size > 0.0 else math.nan
 
 
 def worst_remainder(net: Assembly, x: ArrayLike, radius: float) -> float:
@@ -258,10 +284,8 @@ def worst_kernel_change(net: Assembly, X: ArrayLike, radius: float) -> float:
     True
     """
     distance, samples = _checked(net, radius), net._body.samples("X", X)
-    size = float(np.linalg.norm(net.tangent_kernel(samples)))
-    if size == 0.0:
-        return math.nan
-    return float(climb_kernel_change(net._body.program, net.parameters, samples, 0, distance).value) / size
+    climb = climb_kernel_change(net._body.program, net.parameters, samples, 0, distance)
+    return _relative(float(climb.value), net.tangent_kernel(samples))
 
 
 def _checked(net: Assembly, radius: float) -> float:

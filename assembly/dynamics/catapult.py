@@ -17,7 +17,7 @@ from assembly.calculus.evaluation import Evaluation
 from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.models import SecondOrder
 from assembly.dynamics.motion import Moving, Rule
-from assembly.dynamics.rule import largest_eigenvalue
+from assembly.dynamics.rule import largest_eigenvalue, written_kernel
 
 LARGEST = 8.0  # eta lambda_0 that is tried
 RESOLUTION = 0.03
@@ -60,7 +60,7 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     >>> 3.5 < limit < 4.1
     True
     """
-    largest = largest_eigenvalue(evaluation)
+    largest = largest_eigenvalue(evaluation, written_kernel(evaluation))
     low, high = 1.0, LARGEST
     at_rest = LOSSES["squared"].value(evaluation.outputs, y) == 0.0
     if at_rest or not largest > 0.0 or not _fits(evaluation, w0, y, low / largest):

@@ -22,6 +22,7 @@ from assembly.checks import check_finite, check_number, check_samples, check_vec
 from assembly.errors import ArgumentError, ShapeError
 
 Values = NDArray[np.float64]
+SINGLE = float(np.finfo(np.float32).eps)  # the rounding of kernels, whatever they are stored in
 
 
 class LinearFlow:
@@ -98,8 +99,8 @@ def kernel_regression(
     ShapeError, NonFiniteError
         If a shape does not fit or an entry is not finite.
     ArgumentError
-        If `kernel` is not symmetric, `ridge` is negative, or ``K + ridge`` is singular up to rounding: the answer would
-        be rounding error.
+        If `kernel` is not symmetric, `ridge` is negative, or ``K + ridge`` is indefinite, as that of no kernel is, or
+        singular up to rounding: the answer would be rounding error.
 
     Notes
     -----
@@ -121,6 +122,11 @@ def kernel_regression(
     rho = check_number("ridge", ridge, at_least=0.0)
     values, vectors = np.linalg.eigh(0.5 * (K + K.T))
     shifted = values + rho
+    if shifted.min(initial=np.inf) < -n * SINGLE * abs(shifted).max(initial=0.0):
+        raise ArgumentError(
+            f"The 'kernel' argument is indefinite, its eigenvalues with the 'ridge' from {shifted.min():.3g} to "
+            f"{shifted.max():.3g}: a kernel has none below 0 but by rounding. Look for a mistake in it."
+        )
     if shifted.min(initial=np.inf) <= n * eps * abs(shifted).max(initial=0.0):
         raise ArgumentError(
             f"The 'kernel' argument is singular up to rounding, its eigenvalues from {shifted.min():.3g} to "

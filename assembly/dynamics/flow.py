@@ -15,7 +15,7 @@ from assembly.errors import NonFiniteError
 
 
 def flow(
-    moving: Moving, span: float, rtol: float, first_step: float | None, stop: Callable[[], object]
+    moving: Moving, span: float, rtol: float, first_step: float | None, stop: Callable[[float], object]
 ) -> tuple[NDArray[Any], float] | None:
     """Follow the gradient flow for a time `span`; return the parameters there, and the longest step on the way.
 
@@ -29,7 +29,7 @@ def flow(
     first_step : float, optional
         Where the solver begins; found by it if left out.
     stop : callable
-        Asked after every step of the solver: if true, None is returned.
+        Asked after every step of the solver, with the time it has reached: if true, None is returned.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def flow(
     while solver.status == "running":
         message = solver.step()
         longest = max(longest, solver.step_size or 0.0)
-        if stop():
+        if stop(float(solver.t)):
             return None
     if solver.status == "failed":
         raise NonFiniteError(f"The gradient flow cannot be followed: {message}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ MEANING = {
     "largest_share": "Largest gradient share of a neuron of a layer, at the first training inputs.",
     "rms_cosine": "Root mean square cosine between the gradients of two neurons of a layer, at the first input.",
 }
+_ENDING = re.compile(r"(?:(?<=loss)|(?<=gap))_(linearized|closed_form|quadratic)$|_layer_[1-9][0-9]*$")
 
 
 @dataclass
@@ -86,9 +88,20 @@ class History:
 
     @staticmethod
     def meaning(column: str) -> str:
-        """Return what a column is, in one sentence with its unit."""
-        stem = next((name for name in sorted(MEANING, key=len, reverse=True) if column.startswith(name)), "")
-        if not stem:
+        """Return what a column is, in one sentence with its unit.
+
+        Raises
+        ------
+        UnknownNameError
+            If no history has such a column.
+
+        Examples
+        --------
+        >>> History.meaning("loss_linearized")
+        'Loss over the training inputs, a sum: of the network, or of the model named.'
+        """
+        stem = _ENDING.sub("", column)
+        if stem not in MEANING:
             raise UnknownNameError(f"A history has no column {column!r}.{suggest(column, MEANING)}")
         return MEANING[stem]
 
@@ -180,6 +193,6 @@ def read_arrays(path: str | Path) -> tuple[dict[str, Values], dict[str, Any]]:
         raise DataError(f"The file {str(path)!r} does not exist: check the path.") from None
     except OSError as error:
         raise DataError(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, TypeError, AttributeError):
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError, TypeError, AttributeError):
         raise DataError(f"The file {str(path)!r} is no complete history: it is damaged, or another file.") from None
     return arrays, words

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from assembly.calculus.evaluation import Evaluation, evaluate, tangent
 from assembly.calculus.sum_of_outputs import Expansion, gradient_of_sum
+from assembly.calculus.workspace import Workspace
 from assembly.program import Program
 
 Values = NDArray[Any]
@@ -45,14 +46,16 @@ class Network:
 
     Notes
     -----
-    Cost of a gradient: for every dense block three matrix products, one less for those from the inputs.
+    Cost of a gradient: for every dense block three matrix products, one less for those from the inputs. Memory: 5
+    n n_nodes numbers, which are kept.
     """
 
     def __init__(self, program: Program, X: Values) -> None:
-        self._program, self._X = program, X
+        self._program, self._X, self._workspace = program, X, Workspace()
 
     def _at(self, w: Values, rows: Rows) -> Evaluation:
-        return evaluate(self._program, [block.weights(w) for block in self._program.blocks], self._X[rows])
+        weights = [block.weights(w) for block in self._program.blocks]
+        return evaluate(self._program, weights, self._X[rows], self._workspace)
 
     def outputs(self, w: Values) -> Values:
         """See `Model.outputs`."""
@@ -61,8 +64,9 @@ class Network:
     def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values) -> Values:
         """See `Model.gradient`."""
         evaluation = self._at(w, rows)
-        gradient_of_sum(evaluation, slope(evaluation.outputs), out)
-        return evaluation.outputs
+        found = evaluation.outputs
+        gradient_of_sum(evaluation, slope(found), out, self._workspace)
+        return found
 
 
 class FirstOrder:
@@ -76,11 +80,12 @@ class FirstOrder:
 
     Notes
     -----
-    Cost of a gradient: that of the network and a matrix product more for every dense block; memory 5 n n_nodes numbers.
+    Cost of a gradient: that of the network and a matrix product more for every dense block. Memory: 4 n n_nodes
+    numbers, which are kept, and 3 n_nodes for every sample of a mini-batch meanwhile.
     """
 
     def __init__(self, origin: Evaluation, w0: Values) -> None:
-        self._origin, self._w0 = origin, w0
+        self._origin, self._w0, self._workspace = origin, w0, Workspace()
 
     def _rows(self, rows: Rows) -> Evaluation:
         return self._origin if isinstance(rows, slice) else self._origin.at_rows(rows)
@@ -93,11 +98,11 @@ class FirstOrder:
         """See `Model.gradient`."""
         origin = self._rows(rows)
         found = self._expanded_once(origin, w)
-        gradient_of_sum(origin, slope(found), out)
+        gradient_of_sum(origin, slope(found), out, self._workspace)
         return found
 
     def _expanded_once(self, origin: Evaluation, w: Values) -> Values:
-        found: Values = origin.outputs + tangent(origin, w - self._w0)
+        found: Values = origin.outputs + tangent(origin, w - self._w0, self._workspace)
         return found
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from assembly import threads
 from assembly.dynamics.losses import Loss
 from assembly.dynamics.models import EVERY, Model, Rows
+from assembly.kernels.descent import descend
 from assembly.seeds import generator
 
 Values = NDArray[Any]
@@ -95,7 +96,8 @@ class Moving:
         """Fill `out` with the gradient of the loss over some samples, scaled to all; return their outputs."""
         y = self.y[rows]
         times = w.dtype.type(len(self.y) / len(y))
-        return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out)
+        with threads.one_blas_thread():  # once, and not for every product
+            return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out)
 
     def step(self, number: int) -> float:
         """Make one step; return the loss before it, that of its batch scaled to all samples."""
@@ -110,16 +112,10 @@ class Moving:
         rule, w, g, v = self.rule, self.w, self._gradient, self.velocity
         noise = _noise(rule, number, w) if rule.noise else None
 
+        numbers = [w.dtype.type(one) for one in (rule.step_size, rule.momentum, rule.weight_decay)]
+
         def move(part: slice) -> None:
-            step = g[part]
-            if rule.weight_decay:
-                step += rule.weight_decay * w[part]
-            step *= -rule.step_size
-            if rule.momentum:
-                v[part] *= rule.momentum
-                v[part] += step
-                step = v[part]
-            w[part] += step
+            descend(w[part], g[part], v[part], *numbers)
             if noise is not None:
                 w[part] += noise[part]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from assembly.calculus.evaluation import Evaluation, tangent
 from assembly.diagnostics.diversity import layers_with_cosines, rms_cosine
 from assembly.diagnostics.dominance import dominance, trainable_layers
+from assembly.diagnostics.linearity import relative_change
 from assembly.dynamics.rule import kernel_matrix
 from assembly.errors import SaturationError
 
@@ -35,6 +36,8 @@ class Recorder:
     X : ndarray of shape (n, n_inputs)
     origin : Evaluation
         Of the network at w0, all inputs.
+    kernel : ndarray or None
+        The tangent kernel of `origin` with itself, where it is known.
     names : sequence of str
         Of `RECORDED`.
     tol : float
@@ -47,14 +50,25 @@ class Recorder:
 
     Notes
     -----
-    Cost of a record: one tangent kernel of at most 256 inputs for every pair of outputs, with its eigenvalues, a
-    forward tangent of all inputs, two Hessian norms, and for the cosines two matrix products for every layer below.
+    The kernel at w0 is the one given where that is of no more inputs than are recorded. Cost of a record: one tangent
+    kernel of at most 256 inputs for every pair of outputs, but where w is w0, with its eigenvalues, a forward tangent
+    of all inputs, two Hessian norms, and for the cosines two matrix products for every layer below.
     """
 
-    def __init__(self, net: Assembly, X: Values, origin: Evaluation, names: Sequence[str], tol: float) -> None:
+    def __init__(
+        self,
+        net: Assembly,
+        X: Values,
+        origin: Evaluation,
+        kernel: NDArray[np.float64] | None,
+        names: Sequence[str],
+        tol: float,
+    ) -> None:
         self._net, self._X, self._origin, self._tol = net, X, origin, tol
         self._near = X[:CURVED_INPUTS]
-        self._first_kernel = self._kernel_of(net) if "kernel" in names else np.zeros((0, 0))
+        self._first_kernel = np.zeros((0, 0))
+        if "kernel" in names:
+            self._first_kernel = self._kernel_of(net) if kernel is None or len(X) > KERNEL_INPUTS else kernel
         self._functions = [getattr(self, f"_{name}") for name in names]
         self.starts: list[Values] = []
 
@@ -71,10 +85,11 @@ class Recorder:
         return {"distance": float(np.linalg.norm(change)), "largest_entry": float(np.abs(change).max(initial=0.0))}
 
     def _kernel(self, net: Assembly) -> dict[str, float]:
-        first, kernel = self._first_kernel, self._kernel_of(net)
-        size, values = float(np.linalg.norm(first)), np.linalg.eigvalsh(kernel)
+        first = self._first_kernel
+        kernel = first if np.array_equal(net.parameters, self._net.parameters) else self._kernel_of(net)
+        values = np.linalg.eigvalsh(kernel)
         return {
-            "kernel_change": float(np.linalg.norm(kernel - first)) / size if size > 0.0 else math.nan,
+            "kernel_change": relative_change(kernel, first),
             "kernel_smallest_eigenvalue": float(values[0]),
             "kernel_largest_eigenvalue": float(values[-1]),
         }

@@ -46,14 +46,19 @@ def kernel_matrix(left: Evaluation, right: Evaluation) -> NDArray[np.float64]:
     return blocks.reshape(len(left.post) * n_outputs, len(right.post) * n_outputs)
 
 
-def largest_eigenvalue(evaluation: Evaluation) -> float:
+def written_kernel(evaluation: Evaluation) -> NDArray[np.float64] | None:
+    """Return the tangent kernel of an evaluation with itself, None beyond 4096 rows."""
+    return kernel_matrix(evaluation, evaluation) if evaluation.outputs.size <= LARGEST_KERNEL else None
+
+
+def largest_eigenvalue(evaluation: Evaluation, kernel: NDArray[np.float64] | None) -> float:
     """Return the largest eigenvalue of the tangent kernel over all samples and outputs.
 
-    Up to 4096 rows from the matrix; beyond by Lanczos iteration on products with it, to a relative error of 1e-4.
+    From the matrix that `written_kernel` gave; without one by Lanczos iteration on products with it, to a relative
+    error of 1e-4.
     """
-    size = evaluation.outputs.size
-    if size <= LARGEST_KERNEL:
-        return float(np.linalg.eigvalsh(kernel_matrix(evaluation, evaluation))[-1])
+    if kernel is not None:
+        return float(np.linalg.eigvalsh(kernel)[-1])
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     shape = evaluation.outputs.shape
@@ -62,17 +67,20 @@ def largest_eigenvalue(evaluation: Evaluation) -> float:
         factors = np.asarray(r, evaluation.program.dtype).reshape(shape)
         return tangent(evaluation, gradient_of_sum(evaluation, factors)).ravel().astype(np.float64)
 
+    size = evaluation.outputs.size
     start = generator(0, "largest eigenvalue").standard_normal(size)
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
     return float(eigsh(operator, k=1, tol=1e-4, v0=start, return_eigenvectors=False)[0])
 
 
-def largest_of_batches(evaluation: Evaluation, batch_size: int | None) -> float:
+def largest_of_batches(evaluation: Evaluation, kernel: NDArray[np.float64] | None, batch_size: int | None) -> float:
     """Return a bound of the largest eigenvalue that any batch makes of the kernel; without batches the eigenvalue.
+
+    The kernel is that of `written_kernel`.
 
     Cost: that of `largest_eigenvalue`, and with batches the kernel of every sample with itself.
     """
-    n, largest = len(evaluation.post), largest_eigenvalue(evaluation)
+    n, largest = len(evaluation.post), largest_eigenvalue(evaluation, kernel)
     if batch_size is None or batch_size >= n:
         return largest
     ones = (evaluation.at_row(i) for i in range(n))

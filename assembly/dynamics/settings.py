@@ -62,7 +62,7 @@ def checked(given: dict[str, Any]) -> Settings:
         method=check_name("method", given["method"], METHODS),
         step_size=None if step_size is None else check_number("step_size", step_size, above=0.0),
         n_steps=n_steps,
-        every=-(-n_steps // N_RECORDS) if every is None else check_count("every", every),
+        every=between_records(n_steps) if every is None else check_count("every", every),
         batch_size=None if batch_size is None else check_count("batch_size", batch_size),
         momentum=check_number("momentum", given["momentum"], at_least=0.0, below=1.0),
         weight_decay=check_number("weight_decay", given["weight_decay"], at_least=0.0),
@@ -75,6 +75,17 @@ def checked(given: dict[str, Any]) -> Settings:
     )
     _check_together(settings)
     return settings
+
+
+def between_records(n_steps: int) -> int:
+    """Return the steps between two records of a run that does not say.
+
+    Examples
+    --------
+    >>> between_records(1000)
+    50
+    """
+    return -(-n_steps // N_RECORDS)
 
 
 def _smallest_rtol(dtype: np.dtype[Any]) -> float:

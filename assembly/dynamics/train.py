@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from assembly.checks import check_numbers, check_samples
 from assembly.dynamics import settings as all_settings
+from assembly.dynamics.checkpoints import Checkpoint
 from assembly.dynamics.history import History, read_arrays
 from assembly.dynamics.interrupts import deferred
 from assembly.dynamics.losses import check_loss
 from assembly.dynamics.recording import RECORDED
 from assembly.dynamics.rule import LARGEST_KERNEL
 from assembly.dynamics.run import Run
-from assembly.errors import ArgumentError, DivergenceError, NonFiniteError, ShapeError, TrainingInterrupted
+from assembly.errors import ArgumentError, DataError, DivergenceError, NonFiniteError, ShapeError, TrainingInterrupted
 from assembly.memory import check_fits
 from assembly.model import Assembly
 from assembly.progress import duration, progress
@@ -37,11 +38,14 @@ class TrainingProgress:
     ----------
     step, n_steps : int
     loss : float
-        At the last record.
+        Of the network at the last record, or before the last step if that is later: there that of its batch, scaled to
+        all samples. Gradient flow has that of the record alone.
     seconds : float
         Spent by this call.
     remaining : float or None
         Estimated seconds that are left.
+    time, end : float or None
+        Of gradient flow: the time reached, the mean over the models that move, and the one at which it ends.
     """
 
     step: int
@@ -49,10 +53,26 @@ class TrainingProgress:
     loss: float
     seconds: float
     remaining: float | None
+    time: float | None = None
+    end: float | None = None
+
+    @property
+    def how_far(self) -> str:
+        """Step and loss; of gradient flow the time and the loss.
+
+        Examples
+        --------
+        >>> TrainingProgress(0, 10, 2.5, 1.0, None, time=0.25, end=4.0).how_far
+        'time 0.25 of 4, loss 2.5'
+        """
+        place = f"step {self.step:,} of {self.n_steps:,}"
+        if self.time is not None and self.end is not None:
+            place = f"time {self.time:.4g} of {self.end:.4g}"
+        return f"{place}, loss {self.loss:.4g}"
 
     def __str__(self) -> str:
         left = "" if self.remaining is None else f", about {duration(self.remaining)} left"
-        return f"step {self.step:,} of {self.n_steps:,}, loss {self.loss:.4g}{left}"
+        return f"{self.how_far}{left}"
 
 
 def train(
@@ -81,10 +101,15 @@ def train(
 ) -> History:
     r"""Train a network by gradient descent or gradient flow, and record how far from linear it goes on its way.
 
-    .. math:: w \leftarrow w - \eta \nabla L(w), \qquad L = \tfrac12 \sum |f(w; x_i) - y_i|^2
-              \quad\text{or}\quad \sum \log(1 + e^{-y_i f(w; x_i)})
+    .. math::
+        v \leftarrow \mu v - \eta\,(\nabla L(w) + \gamma w), \qquad w \leftarrow w + v + \sqrt{2 \eta \tau}\; \xi,
+        \quad \xi \sim N(0, I), \qquad
+        L = \tfrac12 \sum_i |f(w; x_i) - y_i|^2 \quad\text{or}\quad \sum_i \log(1 + e^{-y_i f(w; x_i)})
 
-    with momentum, weight decay and noise as in `assembly.dynamics.motion`. Losses are sums, so step sizes are too.
+    with step size :math:`\eta`, momentum :math:`\mu`, weight decay :math:`\gamma` towards 0 and noise :math:`\tau`,
+    from v = 0. A mini-batch of b of n samples stands for n/b times its loss; the samples come in another order in every
+    pass. Gradient flow is :math:`\dot w = -(\nabla L(w) + \gamma w)`. Losses are sums, not means: a step size is for
+    the sum over all samples.
 
     Parameters
     ----------
@@ -103,7 +128,7 @@ def train(
     every : int, optional
         Steps between records; by default so many that there are 20, or those of the checkpoint.
     batch_size : int, optional
-        All samples if left out.
+        b, at most n; all samples if left out.
     momentum, weight_decay, noise : float
         mu, gamma, tau; gradient descent only, but for the decay.
     seed : int
@@ -146,6 +171,9 @@ def train(
 
     Notes
     -----
+    Every parameter moves by its own derivative, so the matrices of `assembly.orthogonal_chain` do not stay orthogonal:
+    `assembly.dynamics.orthogonal.orthogonal_descent` makes steps that keep them so.
+
     Cost of a step: three matrix products for every dense block, one less for those from the inputs; the linearised
     model takes four, the quadratic one about ten. Records cost what `assembly.dynamics.recording.Recorder` says.
     Memory: four copies of the parameters for every model that moves, eighteen for gradient flow.
@@ -164,49 +192,67 @@ def train(
     if checkpoint is not None and not isinstance(checkpoint, str | Path):
         raise ArgumentError(f"The 'checkpoint' argument must be a path. Got {checkpoint!r}.")
     path = None if checkpoint is None else Path(checkpoint)
-    before = read_arrays(path) if path is not None and path.exists() else None
+    before = _saved(path) if path is not None and path.exists() else None
     if every is None and before is not None:
         every = before[1]["settings"].get("every")
     settings = all_settings.checked(locals())
     samples, targets = _data(net, X, y, "X", "y", settings.loss)
+    if settings.batch_size is not None and settings.batch_size > len(samples):
+        raise ArgumentError(
+            f"The 'batch_size' argument must be at most {len(samples)}, the samples there are. "
+            f"Got {settings.batch_size}."
+        )
     tests, test_targets = _tests(net, X_test, y_test, settings.loss)
     if "closed_form" in settings.beside and targets.size > LARGEST_KERNEL:
         raise ArgumentError(
             f"The 'beside' argument must not name 'closed_form' beyond {LARGEST_KERNEL} training inputs times outputs. "
             f"Got {targets.size}."
         )
-    _check_memory(net, len(samples), settings)
+    check_memory(net, len(samples), settings)
     run = Run(net, samples, targets, tests, test_targets, settings)
-    if path is not None and before is not None:
-        run.resume(path, *before)
+    saved = None if path is None else Checkpoint(path, run)
+    if saved is not None and before is not None:
+        saved.resume(*before)
     with progress("training") as shown, deferred() as caught:
-        _go(run, path, caught, _teller(on_progress, shown.tell))
+        _go(run, saved, caught, _teller(on_progress, shown.tell))
         number = caught[0] if caught else None
     if number is not None:
         _stop(number, run, path)
     return run.history("finished")
 
 
-def _go(run: Run, path: Path | None, caught: list[int], tell: Callable[[Run, float], None]) -> None:
+def _saved(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return what a checkpoint holds, or say what to do about it."""
+    try:
+        return read_arrays(path)
+    except DataError as error:
+        raise DataError(
+            f"{error} No training can go on from this checkpoint: remove it to begin anew, or give another path."
+        ) from None
+
+
+def _go(run: Run, checkpoint: Checkpoint | None, caught: list[int], tell: Callable[[Run], None]) -> None:
     """Make all steps that are missing, or those until somebody asks to stop."""
-    loss = run.last_loss
+
+    def asked() -> object:
+        tell(run)
+        return caught
+
     try:
         while not caught:
             if run.is_due:
-                loss = run.record()
-            tell(run, loss)
+                run.record()
+            tell(run)
             if run.number >= run.settings.n_steps:
                 break
-            if path is not None and run.needs_saving:
-                run.save(path)
-            run.advance(lambda: caught)
+            if checkpoint is not None and checkpoint.is_due:
+                checkpoint.save()
+            run.advance(asked)
     except NonFiniteError as error:
-        history = run.history("diverged")
-        if path is not None:
-            history.save(path.with_suffix(".diverged.npz"))
-        raise DivergenceError(str(error), history) from None
-    if path is not None:
-        run.save(path, "interrupted" if caught else "finished")
+        where = "" if checkpoint is None else f" The run so far is kept in {str(checkpoint.save_diverged())!r}."
+        raise DivergenceError(f"{error}{where}", run.history("diverged")) from None
+    if checkpoint is not None:
+        checkpoint.save("interrupted" if caught else "finished")
 
 
 def _stop(number: int, run: Run, path: Path | None) -> None:
@@ -220,23 +266,25 @@ def _stop(number: int, run: Run, path: Path | None) -> None:
 
 def _teller(
     on_progress: Callable[[TrainingProgress], None] | None, tell_line: Callable[[str, float], None]
-) -> Callable[[Run, float], None]:
+) -> Callable[[Run], None]:
     """Return the function that gives word of a run, about twice a second."""
     begin, first, last = time.monotonic(), None, -1.0
 
-    def tell(run: Run, loss: float) -> None:
+    def tell(run: Run) -> None:
         nonlocal first, last
         now = time.monotonic()
-        first = run.number if first is None else first
+        first = run.reached if first is None else first
         if now - last < 0.5 and run.number < run.settings.n_steps and last >= 0.0:
             return
-        last, n_made, n_left = now, run.number - first, run.settings.n_steps - run.number
+        last, n_made, n_left = now, run.reached - first, run.settings.n_steps - run.reached
         left = (now - begin) / n_made * n_left if n_made else None
-        word = TrainingProgress(run.number, run.settings.n_steps, loss, now - begin, left)
+        times = (run.step_size.value * steps for steps in (run.reached, run.settings.n_steps))
+        of_flow = times if run.settings.method == "gradient_flow" else (None, None)
+        word = TrainingProgress(run.number, run.settings.n_steps, run.loss, now - begin, left, *of_flow)
         if on_progress is not None:
             on_progress(word)
         else:
-            tell_line(f"step {word.step:,} of {word.n_steps:,}, loss {loss:.4g}", word.step / word.n_steps)
+            tell_line(word.how_far, run.reached / word.n_steps)
 
     return tell
 
@@ -270,7 +318,14 @@ def _tests(
     return _data(net, X, y, "X_test", "y_test", loss)
 
 
-def _check_memory(net: Assembly, n: int, settings: all_settings.Settings) -> None:
+def check_memory(net: Assembly, n: int, settings: all_settings.Settings) -> None:
+    """Refuse a run of training whose copies of the parameters do not fit in the memory that is free.
+
+    Raises
+    ------
+    ResourceError
+        If they do not.
+    """
     n_models = 1 + sum(name != "closed_form" for name in settings.beside)
     itemsize = 8 if settings.method == "gradient_flow" else net.dtype.itemsize  # the solver works in float64
     n_bytes = n_models * (COPIES[settings.method] + 2 * (settings.noise > 0.0)) * net.n_parameters * itemsize

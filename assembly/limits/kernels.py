@@ -78,8 +78,9 @@ def limit_kernels(net: Assembly, X: ArrayLike, Z: ArrayLike | None = None) -> Li
         If `net` is no assembly.
     GraphError
         If the network has no such limit: a non-linear output (its tangent kernel stays random at any width, claim 10 of
-        docs/background/theory.md), a softmax, tied sub-models, sub-models of your own, factors other than those of the
-        NTK parametrisation, or neurons that are not normal in the limit. The message says where.
+        docs/background/theory.md), a softmax, tied sub-models, sub-models of your own, an initial value that is taken
+        off as in `assembly.lazy`, factors other than those of the NTK parametrisation, or neurons that are not normal
+        in the limit. The message says where.
     ShapeError, NonFiniteError
         If `X` or `Z` is no finite batch, or the kernels overflow.
     ResourceError
@@ -87,6 +88,10 @@ def limit_kernels(net: Assembly, X: ArrayLike, Z: ArrayLike | None = None) -> Li
 
     Notes
     -----
+    Every hidden layer is sent to infinity, a narrow one too: the limit of a bottleneck is that of the network without
+    one. It is not where a family goes whose bottleneck stays as it is while the other layers grow: there the tangent
+    kernel stays random, and away from the limit, at any width. ``net.width`` is the size of the narrowest place.
+
     Expectations are in closed form for identity, relu, erf, gelu, sin, cos, quadratic and exp, and Hermite series for
     tanh, sigmoid, softplus and swish. A sample given twice is computed once. Cost: for every group, and every pair of
     different samples, a few operations in closed form, a hundred products in a series; times the places of a channel in

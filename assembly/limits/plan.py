@@ -12,7 +12,7 @@ from assembly.graph.connections import Connection, Convolution, Tied
 from assembly.graph.description import Graph
 from assembly.limits import links
 from assembly.limits.layouts import Layout, channel_map, fixed_groups, layouts
-from assembly.limits.requirements import Standing, check_kinds, check_outputs, standing_of
+from assembly.limits.requirements import Standing, check_kinds, check_outputs, check_start, standing_of
 from assembly.limits.units import Units, is_channel_map, units_of
 
 WORKING_ARRAYS = 24  # of the size of a group, while its expectations are taken
@@ -94,6 +94,7 @@ def plan_of(graph: Graph) -> Plan:
     """
     fixed = fixed_groups(graph)
     ways = layouts(graph, fixed)
+    check_start(graph)
     check_kinds(graph, ways)
     units, standings = _read(graph, ways, fixed)
     output = check_outputs(graph, fixed, units, standings)

@@ -38,6 +38,23 @@ class Standing:
     stems: frozenset[int]
 
 
+def check_start(graph: Graph) -> None:
+    """Raise `GraphError` if the outputs have their initial value taken off, as `assembly.lazy` makes them."""
+    group = graph.outputs[0][0]
+    into = [graph.connections[position] for position in graph.incoming[group]]
+    trained = [one for one in into if one.values is None and not graph.groups[one.source].is_given]
+    fixed = [one for one in into if one.values is not None and not graph.groups[one.source].is_given]
+    for moving in trained:
+        for held in fixed:
+            is_negative = moving.factor.shape == held.factor.shape and np.array_equal(held.factor, -moving.factor)
+            if is_negative and graph.groups[moving.source] == graph.groups[held.source]:
+                raise GraphError(
+                    "A lazy network has no limit kernels of this kind: its initial value, which depends on the same "
+                    "weights, is taken off, so its output starts at 0. Take those of the network g inside: the tangent "
+                    "kernel is alpha^2 times that of g, at any width."
+                )
+
+
 def check_kinds(graph: Graph, ways: tuple[Layout, ...]) -> None:
     """Raise `GraphError` for what has no limit wherever it stands: softmax, tied weights, sub-models of your own."""
     for group in graph.groups:

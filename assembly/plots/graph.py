@@ -239,9 +239,9 @@ def _draw_layer(
         return
     if areas is not None:
         axes.add_patch(Rectangle(box, 2 * _HALF_STRIP, high - low, facecolor=style.PAPER, linewidth=0, zorder=2))
-    pieces = np.array_split(np.arange(size), _N_BINS)
-    step = (high - low) / _N_BINS
-    for k, piece in enumerate(piece for piece in pieces if piece.size):
+    pieces = np.array_split(np.arange(size), min(_N_BINS, size))
+    step = (high - low) / len(pieces)
+    for k, piece in enumerate(pieces):
         top = high - (k + 1) * step
         tone = tones[piece[np.argmax(values[piece])]]
         half = _HALF_STRIP * (1.0 if areas is None else float(areas[piece].max()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from assembly.checks import check_counts
-from assembly.diagnostics.verdict import Claim, exponent_text, signed
+from assembly.diagnostics.verdict import Bound, Claim, beside_bound, exponent_text, signed
 from assembly.errors import ArgumentError, ShapeError
 from assembly.plots import style
+
+if TYPE_CHECKING:
+    from assembly.diagnostics.rates import Rate
+
+_FEWEST_OF_A_FULL_PICTURE = 3  # lines that fan out leave no corner for a legend
+_HEIGHT_OF_A_WORD = 0.065  # of an entry of the legend, beside the height of the axes
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,20 @@ class Fit:
     local_lower: Sequence[float]
     local_upper: Sequence[float]
 
+    @classmethod
+    def of(cls, rate: Rate) -> Fit:
+        """Return what the picture needs of a rate.
+
+        Examples
+        --------
+        >>> from assembly.diagnostics.rates import fit_rate
+        >>> round(Fit.of(fit_rate([1, 2, 4, 16], [[16.0] * 3, [8.0] * 3, [4.0] * 3, [1.0] * 3])).line[0], 12)
+        16.0
+        """
+        line = (rate.fitted, rate.fit_lower, rate.fit_upper)
+        local = (rate.local_slopes, rate.local_lower, rate.local_upper)
+        return cls(rate.exponent, rate.lower, rate.upper, *line, *local)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -46,8 +67,9 @@ class Series:
         One per width; values that are NaN or not positive have no place on a logarithmic axis and are left out.
     fit : Fit, optional
         Without one the dots and medians are drawn alone.
-    claim : Claim, optional
-        Its prediction is drawn dashed, through the middle of the fit.
+    claim : Claim or Bound, optional
+        A predicted exponent is drawn dashed, through the middle of the fit; a bound dashed where it stands, if above 0,
+        and the side that breaks it grey.
     look : int, optional
         Which colour, marker and line of `assembly.plots.style`; default the place in the sequence. Give it to keep the
         look of an architecture from picture to picture.
@@ -57,16 +79,17 @@ class Series:
     widths: Sequence[int]
     replicates: Sequence[Sequence[float]]
     fit: Fit | None = None
-    claim: Claim | None = None
+    claim: Claim | Bound | None = None
     look: int | None = None
 
 
 def draw_scaling(series: Sequence[Series], *, name: str, x_name: str = "width $m$") -> Figure:
     """Draw one quantity of one or more architectures against width.
 
-    Faint dots are replicates, large markers medians, the line is the fitted power with its bootstrap band, the dashed
-    line has the predicted slope. Beneath, the slope between each pair of neighbouring widths with its interval, the
-    fitted exponent as a line with its interval, and the bands of the predictions.
+    Faint dots are replicates, large markers medians, the line is the fitted power with its bootstrap band. The dashed
+    line has the predicted slope, or is the claimed bound, grey beyond. Beneath, the slope between each pair of
+    neighbouring widths with its interval, the fitted exponent as a line with its interval, and the bands of the
+    predictions.
 
     Parameters
     ----------
@@ -137,12 +160,18 @@ def describe_scaling(series: Sequence[Series], *, name: str) -> str:
             continue
         (first, start), (last, end) = medians[0], medians[-1]
         text = f"{one.label}: the median goes from {start:.3g} at width {first} to {end:.3g} at width {last}; "
+        if isinstance(one.claim, Bound):
+            values = [value for row in one.replicates for value in row if math.isfinite(value)]
+            text += (
+                f"claimed {one.claim.text}, found {beside_bound(min(values), one.claim)} to "
+                f"{beside_bound(max(values), one.claim)}; "
+            )
         if one.fit is None:
             text += "no exponent fitted."
         else:
             fit = one.fit
             text += f"fitted exponent {signed(fit.exponent)} [{signed(fit.lower)}, {signed(fit.upper)}]"
-            text += f", predicted {exponent_text(one.claim.prediction)}." if one.claim else "."
+            text += f", predicted {exponent_text(one.claim.prediction)}." if isinstance(one.claim, Claim) else "."
             text += f" From width to width {', '.join(signed(slope) for slope in fit.local_slopes)}."
         parts.append(text)
     return " ".join(parts)
@@ -191,7 +220,7 @@ def _draw_values(axes: Axes, series: Sequence[Series]) -> None:
             axes.fill_between(one.widths, one.fit.line_lower, one.fit.line_upper, color=tone, alpha=0.16, linewidth=0)
             axes.plot(one.widths, one.fit.line, color=tone, linestyle=style.line(i))
             everything += [*one.fit.line_lower, *one.fit.line_upper]
-        if one.fit is not None and one.claim is not None:
+        if one.fit is not None and isinstance(one.claim, Claim):
             x = np.log(np.asarray(one.widths, dtype=np.float64))
             centre = float(np.mean(np.log(one.fit.line)))
             reference = np.exp(centre + one.claim.prediction * (x - x.mean()))
@@ -211,13 +240,31 @@ def _draw_values(axes: Axes, series: Sequence[Series]) -> None:
         axes.plot(
             [], [], color=tone, marker=style.marker(i), linestyle=style.line(i), markersize=5, label=_legend_text(one)
         )
-    predictions = {one.claim.prediction for one in series if one.claim is not None and one.fit is not None}
+    predictions = {one.claim.prediction for one in series if isinstance(one.claim, Claim) and one.fit is not None}
     if predictions:
         slopes = ", ".join(exponent_text(value) for value in sorted(predictions))
         label = f"predicted slope {slopes}".replace("-", "−")
         axes.plot([], [], color=style.INK, linestyle=style.REFERENCE_LINE, linewidth=1.0, label=label)
+    bounds = list(dict.fromkeys(one.claim for one in series if isinstance(one.claim, Bound)))
+    for bound in bounds:
+        everything += _positive([limit for limit in (bound.at_least, bound.at_most) if limit is not None])
     _set_value_range(axes, everything, series)
-    axes.legend(loc="best", handlelength=2.8, labelspacing=0.35)
+    _draw_bounds(axes, bounds)
+    is_full = len(series) >= _FEWEST_OF_A_FULL_PICTURE
+    axes.legend(loc="lower left" if is_full else "best", handlelength=2.8, labelspacing=0.35)
+
+
+def _draw_bounds(axes: Axes, bounds: Sequence[Bound]) -> None:
+    """Draw every bound that is above 0 as a line, the side that breaks it grey; at or below 0 it has no place here."""
+    low, high = axes.get_ylim()
+    for bound in bounds:
+        for limit, edge in ((bound.at_least, low), (bound.at_most, high)):
+            if limit is not None and limit > 0.0:
+                axes.axhspan(min(limit, edge), max(limit, edge), color=style.FAINT, alpha=0.13, linewidth=0)
+                axes.axhline(limit, color=style.INK, linestyle=style.REFERENCE_LINE, linewidth=1.0)
+    for text in dict.fromkeys(bound.text for bound in bounds):
+        label = f"claimed bound: {text}".replace("-", "−")
+        axes.plot([], [], color=style.INK, linestyle=style.REFERENCE_LINE, linewidth=1.0, label=label)
 
 
 def _legend_text(one: Series) -> str:
@@ -236,6 +283,9 @@ def _set_value_range(axes: Axes, everything: Sequence[float], series: Sequence[S
     missing = max(0.0, wanted - math.log(high / low)) / 2.0
     room = 0.06 * max(wanted, math.log(high / low))
     low, high = low * math.exp(-missing - room), high * math.exp(missing + room)
+    if len(series) >= _FEWEST_OF_A_FULL_PICTURE:
+        words = _HEIGHT_OF_A_WORD * (len(series) + 1)  # the legend stands beneath the lines
+        low *= (low / high) ** (words / (1.0 - words))
     axes.set_ylim(low, high)
     ticks = style.log_ticks(low, high)
     axes.yaxis.set_major_locator(FixedLocator(ticks))
@@ -245,7 +295,8 @@ def _set_value_range(axes: Axes, everything: Sequence[float], series: Sequence[S
 
 def _draw_local_slopes(axes: Axes, series: Sequence[Series]) -> None:
     shown: list[float] = []
-    claims = {(one.claim.prediction, one.claim.band) for one in series if one.claim is not None and one.fit is not None}
+    judged = [one.claim for one in series if isinstance(one.claim, Claim) and one.fit is not None]
+    claims = {(claim.prediction, claim.band) for claim in judged}
     for prediction, band in sorted(claims):
         axes.axhspan(prediction - band, prediction + band, color=style.FAINT, alpha=0.13, linewidth=0)
         axes.axhline(prediction, color=style.INK, linestyle=style.REFERENCE_LINE, linewidth=1.0)

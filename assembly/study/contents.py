@@ -11,17 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from assembly.diagnostics.verdict import DEFAULT_BAND, exponent_text, rule_in_words, signed
+from assembly.diagnostics.verdict import BOUND_RULE, DEFAULT_BAND, Bound, Claim, interval_text, rule_in_words, signed
 from assembly.plots import style
 from assembly.study import machine
-from assembly.study.findings import BOOTSTRAP_SEED, N_RESAMPLES, Finding, convergence, count_of, transitions
+from assembly.study.findings import (
+    BOOTSTRAP_SEED,
+    N_RESAMPLES,
+    Finding,
+    claim_cells,
+    convergence,
+    count_of,
+    exponents,
+    has_bounds,
+    spread_heading,
+    transitions,
+)
 from assembly.study.pictures import ARCHITECTURE_PREFIX, Picture, is_drawn, layer_sizes
 from assembly.study.portraits import LARGEST_STUDY, Portrait
-from assembly.study.quantities import Quantity, describe_any, is_known
+from assembly.study.quantities import Quantity, asked_for, describe_any, is_known
 
 if TYPE_CHECKING:
     from assembly.study.result import StudyResult
-    from assembly.study.specification import ArchitectureSpecification
+    from assembly.study.specification import ArchitectureSpecification, Specification
 
 _NO_PORTRAITS = (
     f"Shares and cosines of single networks are drawn for a study run on its own, of at most {LARGEST_STUDY} "
@@ -36,8 +47,8 @@ def contents(
 ) -> dict[str, Any]:
     """Return everything the templates show, by the names they use."""
     specification = result.specification
-    judged = [_row(finding) for finding in findings if finding.claim is not None]
-    shown = [_row(finding) for finding in findings if finding.claim is None]
+    judged = [_row(result, finding) for finding in findings if finding.claim is not None]
+    shown = [_row(result, finding) for finding in findings if finding.claim is None]
     figures = [_figure(result, findings, one, f"p{i}") for i, one in enumerate(pictures)]
     claimed = {finding.quantity for finding in findings if finding.claim is not None}
     return {
@@ -62,7 +73,11 @@ def contents(
         "transitions": [{"architecture": label, "text": one.text} for label, one in transitions(result).items()],
         "failures": [{"point": _point_text(point), "reason": reason} for point, reason in result.failures],
         "protocol": _protocol(result),
-        "rule": rule_in_words([]),
+        "rule": rule_in_words([], has_bounds=has_bounds(specification)),
+        "spread": spread_heading(specification),
+        "reference": _reference(findings),
+        "has_predictions": any(isinstance(finding.claim, Claim) for finding in findings),
+        "bound_rule": BOUND_RULE if has_bounds(specification) else "",
         "band": f"{DEFAULT_BAND:g}",
         "sources": [
             {"architecture": row["architecture"], "text": row["text"], "html": row["html"], "source": row["source"]}
@@ -90,12 +105,8 @@ def markdown_cell(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
-def interval_text(lower: float, upper: float, digits: int = 2) -> str:
-    """Return an interval as text."""
-    return f"[{signed(lower, digits)}, {signed(upper, digits)}]"
-
-
-def _row(finding: Finding) -> dict[str, Any]:
+def _row(result: StudyResult, finding: Finding) -> dict[str, Any]:
+    row = exponents(result, [finding])[0]
     quantity, rate, claim = describe_any(finding.quantity), finding.rate, finding.claim
     return {
         "architecture": finding.architecture,
@@ -104,33 +115,51 @@ def _row(finding: Finding) -> dict[str, Any]:
         "html": _html(quantity),
         "meaning": quantity.meaning,
         "note": quantity.note,
-        "exponent": signed(rate.exponent, 3) if rate else "none",
-        "interval": interval_text(rate.lower, rate.upper, 3) if rate else "none",
         "n_used": rate.n_used if rate else 0,
         "n_excluded": rate.n_excluded if rate else 0,
-        "prediction": exponent_text(claim.prediction) if claim else "",
-        "alternative": exponent_text(claim.alternative) if claim else "",
-        "band": f"{claim.band:g}" if claim else "",
         "source": claim.source if claim else "",
         "verdict": finding.verdict or ("not judged" if rate else "no fit"),
         "reason": finding.reason,
         "sentence": finding.sentence,
-    }
+    } | claim_cells(row, 3)
 
 
 def _answer(result: StudyResult, findings: Sequence[Finding]) -> dict[str, Any]:
     specification = result.specification
     labels = [entry.label for entry in specification.architectures]
-    asked = (
-        f"How do the curvature of a network's output and its distance from a linear model change with the width "
-        "m, from "
-        f"{specification.all_widths[0]} to {specification.all_widths[-1]}, with {specification.seeds} independent "
-        "networks at each width?"
-    )
     return {
-        "asked": asked,
+        "asked": _asked(specification, [finding for finding in findings if finding.claim is not None]),
         "found": [_found(label, [one for one in findings if one.architecture == label]) for label in labels],
     }
+
+
+def _asked(specification: Specification, judged: Sequence[Finding]) -> str:
+    """Return the question of a study: how what it predicts moves with width, and whether its bounds are kept."""
+    widths = f"from {specification.all_widths[0]} to {specification.all_widths[-1]}"
+    networks = f"{specification.seeds} independent networks at each width"
+    predicted = [describe_any(one.quantity).text for one in judged if isinstance(one.claim, Claim)]
+    bounds = [f"{describe_any(one.quantity).text} {one.claim.text}" for one in judged if isinstance(one.claim, Bound)]
+    questions = []
+    if predicted or not bounds:
+        names = "; ".join(dict.fromkeys(predicted)) or (
+            "the curvature of a network's output; its distance from a linear model"
+            if not specification.quantities
+            else "; ".join(describe_any(column).text for column in asked_for(specification.quantities))
+        )
+        questions.append(f"How do these change with the width m, {widths}, with {networks}: {names}?")
+    if bounds:
+        kept = "; ".join(dict.fromkeys(bounds))
+        questions.append(f"Does every network of width m {widths}, {networks}, keep these bounds: {kept}?")
+    return " ".join(questions)
+
+
+def _reference(findings: Sequence[Finding]) -> str:
+    """Say what the dashed line of a picture is; empty where nothing was claimed."""
+    claims = [finding.claim for finding in findings if finding.claim is not None]
+    slope = "has the predicted slope" if any(isinstance(claim, Claim) for claim in claims) else ""
+    bound = "is a claimed bound, grey on the side that breaks it" if any(isinstance(c, Bound) for c in claims) else ""
+    told = ", or ".join(filter(None, (slope, bound)))
+    return f"; the dashed line {told}" if told else ""
 
 
 def _found(label: str, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -145,12 +174,17 @@ def _found(label: str, findings: Sequence[Finding]) -> dict[str, Any]:
         tally = f"{of_all} {verdicts[0]}."
     else:
         tally = f"Of {len(verdicts)} claims on it {', '.join(kinds)}."
-    if "undecided" in verdicts:
+    undecided = [finding.claim for finding in findings if finding.verdict == "undecided"]
+    if any(isinstance(claim, Claim) for claim in undecided):
         tally += " Undecided: the interval reaches both bands; more seeds or a wider range of widths would tell."
+    if any(isinstance(claim, Bound) for claim in undecided):
+        tally += " Undecided: the medians keep the bound, single networks do not, or have no number."
     by_column = {finding.quantity: finding for finding in findings}
     leading = next((by_column[name] for name in _LEADING if name in by_column and by_column[name].rate), None)
     key = by_column.get("hessian_norm", leading)
-    meaning = "No exponent of its curvature could be fitted." if leading is None else _meaning(leading)
+    meaning = "" if leading is None else _meaning(leading)
+    if leading is None and any(name in by_column for name in _LEADING):
+        meaning = "No exponent of its curvature could be fitted."
     return {
         "architecture": label,
         "meaning": meaning,
@@ -312,8 +346,7 @@ def _protocol(result: StudyResult) -> list[str]:
         f"Networks of width m = {widths}; {specification.seeds} at each (seeds 0 to {specification.seeds - 1}). "
         "Every network "
         "is drawn from a random generator of its own, so that networks at different widths are independent.",
-        "All quantities are taken at the initial parameters, before any training; remainders and kernel changes at "
-        f"distance R = {specification.radius:g} from them.",
+        *_parameters(specification),
         f"The Hessian is exact and never stored. Its norm is the largest |eigenvalue|, by a Lanczos iteration "
         "to a relative "
         f"residual of {specification.tol:.0e}; a norm that did not get there is listed and left out of "
@@ -323,6 +356,30 @@ def _protocol(result: StudyResult) -> list[str]:
         f"percentile bootstrap of {N_RESAMPLES} resamples, seeds drawn with replacement independently within "
         "each width.",
     ]
+
+
+def _parameters(specification: Specification) -> list[str]:
+    """Say at which parameters the quantities of a study are taken, and how those that were trained got there."""
+    asked = [describe_any(column) for column in asked_for(specification.quantities)]
+    ways: dict[str, list[str]] = {}
+    for quantity in (one for one in asked if one.training):
+        ways.setdefault(quantity.training, []).append(quantity.text)
+    lines, n_trained = [], sum(len(names) for names in ways.values())
+    if n_trained < len(asked):
+        which = "All other quantities" if n_trained else "All quantities"
+        lines.append(
+            f"{which} are taken at the initial parameters, before any training; remainders and kernel changes at "
+            f"distance R = {specification.radius:g} from them."
+        )
+    if n_trained:
+        n_rows = specification.data.n_measured
+        told = " ".join(f"{way[0].upper()}{way[1:]}: {'; '.join(names)}." for way, names in ways.items())
+        lines.insert(
+            0,
+            f"Measured after training, on the same {n_rows} inputs and their targets, all of them in every step, with "
+            f"squared loss, for training_steps = {specification.training_steps} steps. {told}",
+        )
+    return lines
 
 
 def _html(quantity: Quantity) -> Markup:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PointFunction = Callable[[Point, "Samples"], dict[str, float]]
 
 MAXIMUM_ATTEMPTS = 3
+_LOOK_EVERY = 0.1  # seconds between questions whether to stop
 _THREADS = dict.fromkeys(
     (
         *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
@@ -76,7 +77,11 @@ def usable_cores() -> int:
 
 
 def run(
-    function: PointFunction, points: Sequence[Point], samples: Samples | Callable[[Point], Samples], workers: int = 1
+    function: PointFunction,
+    points: Sequence[Point],
+    samples: Samples | Callable[[Point], Samples],
+    workers: int = 1,
+    stop: Callable[[], bool] | None = None,
 ) -> Generator[Outcome]:
     """Yield the outcome of every point, as they finish.
 
@@ -92,6 +97,9 @@ def run(
         Given to every call; ``samples(point)`` where points of several studies have samples of their own.
     workers : int
         Worker processes; 1 runs in this process.
+    stop : callable, optional
+        Asked ten times a second; once it says so the workers end at once, and what they had not finished is not
+        yielded. With it, points are computed on worker processes only, however few.
 
     Yields
     ------
@@ -107,11 +115,12 @@ def run(
         If worker processes keep dying whatever the point.
     """
     samples_of = samples if callable(samples) else lambda _: samples
-    if min(check_count("workers", workers), len(points)) <= 1:
+    n_workers = min(check_count("workers", workers), len(points))
+    if stop is None and n_workers <= 1:
         for point in points:
             yield compute(function, point, samples_of(point))
-    else:
-        yield from _run_on_processes(function, points, samples_of, min(workers, len(points)))
+    elif points and not (stop is not None and stop()):
+        yield from _run_on_processes(function, points, samples_of, n_workers, stop)
 
 
 def compute(function: PointFunction, point: Point, samples: Samples) -> Outcome:
@@ -135,8 +144,13 @@ def compute(function: PointFunction, point: Point, samples: Samples) -> Outcome:
 
 
 def _run_on_processes(
-    function: PointFunction, points: Sequence[Point], samples_of: Callable[[Point], Samples], workers: int
+    function: PointFunction,
+    points: Sequence[Point],
+    samples_of: Callable[[Point], Samples],
+    workers: int,
+    stop: Callable[[], bool] | None,
 ) -> Generator[Outcome]:
+    patience = None if stop is None else _LOOK_EVERY
     waiting, suspects = deque(points), deque[Point]()
     attempts = dict.fromkeys((point.key for point in points), 0)
     running: dict[Future[Outcome], Point] = {}
@@ -163,7 +177,7 @@ def _run_on_processes(
                 is_broken = False
             except BrokenProcessPool:
                 is_broken = True
-            done = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            done = wait(running, patience, return_when=FIRST_COMPLETED).done if running else set()
             is_broken |= any(isinstance(future.exception(), BrokenProcessPool) for future in done)
             if is_broken:  # every point in flight is lost, and any of them may be the one that did it
                 done = wait(running).done
@@ -193,6 +207,8 @@ def _run_on_processes(
                 with suppress(BrokenProcessPool):  # met again, and seen to, at the top of the loop
                     submit()  # before the caller writes the outcomes to disk
             yield from outcomes
+            if stop is not None and stop():
+                return
     finally:
         _stop(pool)
 

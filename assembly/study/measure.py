@@ -19,14 +19,23 @@ from assembly.diagnostics.linearity import kernel_change, ratios, remainder, wor
 from assembly.dynamics.catapult import catapult_limit
 from assembly.dynamics.loss_hessian import along_gradient
 from assembly.dynamics.losses import LOSSES
-from assembly.dynamics.train import train
-from assembly.errors import DivergenceError
 from assembly.limits.kernels import limit_kernels
 from assembly.model import Assembly
 from assembly.seeds import generator
-from assembly.study import quantities
+from assembly.study import quantities, trained
 from assembly.study.builders import BUILDERS
-from assembly.study.quantities import COSINES, NEURON_HESSIANS, TAYLOR, TRAINED
+from assembly.study.linear_units import linear_units
+from assembly.study.quantities import (
+    COSINES,
+    LINEAR_UNITS,
+    NEURON_HESSIANS,
+    NOISY,
+    RATES,
+    TAYLOR,
+    TRAINED,
+    WORST_CHANGE,
+)
+from assembly.study.trained import Subject
 
 if TYPE_CHECKING:
     from assembly.calculus.hessian import Hessian
@@ -319,10 +328,7 @@ _AT_ONE_INPUT: dict[tuple[str, ...], Callable[[_AtOneInput], Row]] = {
 # --- at all inputs together ------------------------------------------------------------------------------------------
 
 
-_Subject = tuple[Assembly, "Samples", "Settings"]
-
-
-def _kernel_summary(subject: _Subject) -> Row:
+def _kernel_summary(subject: Subject) -> Row:
     net, samples, _ = subject
     kernel = net.tangent_kernel(samples.inputs)
     eigenvalues = np.linalg.eigvalsh(kernel)
@@ -333,59 +339,58 @@ def _kernel_summary(subject: _Subject) -> Row:
     }
 
 
-def _worst_kernel_change(subject: _Subject) -> Row:
+def _worst_kernel_change(subject: Subject) -> Row:
     net, samples, settings = subject
-    return {"kernel_change_worst": worst_kernel_change(net, samples.inputs, settings.radius)}
+    row = {WORST_CHANGE[0]: worst_kernel_change(net, samples.inputs, settings.radius)}
+    if WORST_CHANGE[1] in settings.quantities:
+        row[WORST_CHANGE[1]] = row[WORST_CHANGE[0]] / _relative_curvature(subject)
+    return row
 
 
-def _trained(subject: _Subject) -> Row:
-    """The network after gradient descent at the default step size; NaN where it diverged."""
+def _relative_curvature(subject: Subject) -> float:
+    """The relative change of the gradient over the radius, mean over the inputs; NaN if a norm did not converge."""
     net, samples, settings = subject
-    n_steps, record = settings.training_steps, ("distance", "kernel", "remainder")
-    beside = ("linearized",) if TRAINED[4] in quantities.asked_for(settings.quantities) else ()
-    try:
-        run = train(net, *samples, n_steps=n_steps, every=n_steps, record=record, beside=beside)
-    except DivergenceError:
-        return dict.fromkeys(TRAINED, math.nan)
-    last = {name: float(values[-1]) for name, values in run.table.items()}
-    first = float(run["loss"][0])
-    loss = last["loss"] / first if first > 0.0 else math.nan
-    found = (
-        last["kernel_change"],
-        last["distance"],
-        last["largest_entry"],
-        last["remainder"],
-        last.get("gap_linearized", math.nan),
-        loss,
-    )
-    return dict(zip(TRAINED, found, strict=True))
+    top = [pair for pair, _ in _TopPairs(net, samples.inputs, settings.tol).pairs]
+    norms = [abs(float(one.value)) if one.converged else math.nan for one in top]
+    slopes = [float(np.linalg.norm(net.gradient(x))) for x in samples.inputs]
+    found = [ratios(*one, settings.radius).times_radius_over_gradient for one in zip(norms, slopes, strict=True)]
+    return float(np.mean(found))
 
 
-def _kernel_limit(subject: _Subject) -> Row:
+def _kernel_limit(subject: Subject) -> Row:
     net, (inputs, _), _ = subject
     found = limit_kernels(net, inputs)
     distance = float(np.linalg.norm(net.tangent_kernel(inputs) - found.tangent) / np.linalg.norm(found.tangent))
     return {"kernel_limit_distance": distance if found.error < LIMIT_ERROR else math.nan}
 
 
-def _loss_hessian_rest(subject: _Subject) -> Row:
+def _loss_hessian_rest(subject: Subject) -> Row:
     net, (inputs, targets), _ = subject
     found = along_gradient(net.evaluate(inputs), targets[:, None], LOSSES["squared"])
     return {"loss_hessian_rest": abs(found.rest) / found.gauss_newton if found.gauss_newton > 0.0 else math.nan}
 
 
-def _catapult_limit(subject: _Subject) -> Row:
+def _catapult_limit(subject: Subject) -> Row:
     net, (inputs, targets), _ = subject
     return {"catapult_limit": catapult_limit(net.evaluate(inputs), net.parameters, targets[:, None])}
 
 
+def _linear_units(subject: Subject) -> Row:
+    net, samples, settings = subject
+    return linear_units(net, samples, settings.training_steps)
+
+
 _AT_ALL_INPUTS: dict[tuple[str, ...], Callable[..., Row]] = {
     ("kernel_norm", "kernel_smallest_eigenvalue", "kernel_largest_eigenvalue"): _kernel_summary,
-    ("kernel_change_worst",): _worst_kernel_change,
-    TRAINED: _trained,
+    WORST_CHANGE: _worst_kernel_change,
+    TRAINED: trained.trained,
+    NOISY: trained.noisy,
+    RATES: trained.rates,
+    ("orthogonal_deviation",): trained.orthogonal,
     ("kernel_limit_distance",): _kernel_limit,
     ("loss_hessian_rest",): _loss_hessian_rest,
     ("catapult_limit",): _catapult_limit,
+    LINEAR_UNITS: _linear_units,
 }
 
 

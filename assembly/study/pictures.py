@@ -116,18 +116,6 @@ def _is_measured(result: StudyResult, finding: Finding) -> bool:
 def _series(result: StudyResult, finding: Finding) -> scaling.Series:
     widths, replicates = result.values(finding.architecture, finding.quantity)
     rate = finding.rate
-    fit = None
-    if rate is not None:
-        fit = scaling.Fit(
-            exponent=rate.exponent,
-            lower=rate.lower,
-            upper=rate.upper,
-            line=rate.fitted,
-            line_lower=rate.fit_lower,
-            line_upper=rate.fit_upper,
-            local_slopes=rate.local_slopes,
-            local_lower=rate.local_lower,
-            local_upper=rate.local_upper,
-        )
+    fit = None if rate is None else scaling.Fit.of(rate)
     index = [entry.label for entry in result.specification.architectures].index(finding.architecture)
     return scaling.Series(finding.architecture, widths, replicates, fit, finding.claim, look=index)

@@ -32,6 +32,8 @@ class Quantity:
         True if it describes the computation (residuals, steps), not the network: no exponent is fitted.
     is_on_request : bool
         True if it is costly, and measured only by a study that names it under ``quantities``.
+    training : str
+        How the network is trained before it is measured; empty if it is measured at the initial parameters.
     """
 
     column: str
@@ -42,6 +44,7 @@ class Quantity:
     note: str = ""
     is_status: bool = False
     is_on_request: bool = False
+    training: str = ""
 
     @property
     def symbol(self) -> str:
@@ -55,8 +58,24 @@ TRAINED = (
     *("kernel_change_trained", "distance_trained", "largest_entry_trained"),
     *("remainder_trained", "gap_trained", "loss_trained"),
 )
+NOISY = ("noise_floor", "kernel_change_noisy", "distance_noisy")
+RATES = ("rate_over_first_kernel", "rate_over_kernel_path")
+WORST_CHANGE = ("kernel_change_worst", "kernel_change_over_curvature")
 TAYLOR = {order: f"taylor_term_{order}" for order in (2, 3, 4, 5)}
+LINEAR_UNITS = ("loss_linear_before", "loss_linear_after", "after_over_before")
 LARGEST_GRAM = 4096  # neurons of a layer whose cosines are measured: a matrix of 128 MiB for each layer below
+_DESCENT = "gradient descent, step size 1 / lambda_max of the tangent kernel at the initial parameters"
+_NOISY_DESCENT = (
+    "gradient descent with noise and weight decay, both 0.05 / m, step size 1 / (lambda_max + 0.05 / m), lambda_max of "
+    "the tangent kernel at the initial parameters"
+)
+_FLOW = "gradient flow to the time of so many steps of size 1 / lambda_max of the tangent kernel at its start"
+_ORTHOGONAL = (
+    "gradient descent along orthogonal matrices, step size 1 / lambda_max of the tangent kernel at the initial "
+    "parameters, of the single matrix as many times that as the chain has factors"
+)
+_TWO_HALVES = "gradient descent in two halves, step size 1 / lambda_max of the tangent kernel at the start of each"
+_CATAPULT = "gradient descent on the quadratic model, at most 300 steps instead, step sizes up to 8 / lambda_0"
 _REMAINDER = "Mean over the inputs of |f - f_lin| at distance R from the initial parameters along "
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -247,12 +266,22 @@ QUANTITIES: tuple[Quantity, ...] = (
         "the worst direction; a pure number.",
     ),
     Quantity(
-        "kernel_change_worst",
+        WORST_CHANGE[0],
         "kernel change, worst found",
         "Δ<i>K</i>, worst found",
         r"\Delta K_{\mathrm{worst}}",
         "Largest relative change |K_w - K_0|_F / |K_0|_F of the tangent kernel that an ascent finds within distance R "
         "of the initial parameters: never more than the true supremum; a pure number.",
+        is_on_request=True,
+    ),
+    Quantity(
+        WORST_CHANGE[1],
+        "kernel change over curvature",
+        "Δ<i>K</i> / (‖<i>H</i>‖ <i>R</i> / ‖∇<i>f</i>‖)",
+        r"\Delta K_{\mathrm{worst}} \, / \, (\|H\| R / \|\nabla f\|)",
+        "Worst change of the tangent kernel found, over the relative change of the gradient over the same distance, "
+        "the mean over the inputs; a pure number.",
+        note="Flat where the kernel is constant exactly as far as the output is linear.",
         is_on_request=True,
     ),
     Quantity(
@@ -264,6 +293,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "a pure number.",
         note="Smaller than the worst change at the same distance: training goes along gradients.",
         is_on_request=True,
+        training=_DESCENT,
     ),
     Quantity(
         TRAINED[1],
@@ -272,6 +302,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"|w_t - w_0|",
         "Distance from the initial parameters that gradient descent went; parameters.",
         is_on_request=True,
+        training=_DESCENT,
     ),
     Quantity(
         TRAINED[2],
@@ -280,6 +311,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"\max_i |w_{t,i} - w_{0,i}|",
         "Largest change of any single parameter by gradient descent.",
         is_on_request=True,
+        training=_DESCENT,
     ),
     Quantity(
         TRAINED[3],
@@ -289,6 +321,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Root mean square over the inputs of f - f_lin at the parameters that gradient descent reached; in units of "
         "the output.",
         is_on_request=True,
+        training=_DESCENT,
     ),
     Quantity(
         TRAINED[4],
@@ -298,6 +331,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Root mean square over the inputs between the trained network and its linearised model, trained the same way; "
         "in units of the output.",
         is_on_request=True,
+        training=_DESCENT,
     ),
     Quantity(
         TRAINED[5],
@@ -306,6 +340,68 @@ QUANTITIES: tuple[Quantity, ...] = (
         r"L_t / L_0",
         "Share of the initial loss that gradient descent leaves; a pure number.",
         is_on_request=True,
+        training=_DESCENT,
+    ),
+    Quantity(
+        NOISY[0],
+        "loss left, noisy",
+        "loss left, noisy",
+        r"L_{\mathrm{noisy}}",
+        "Loss of gradient descent with noise and weight decay, both 0.05 over the width, averaged over the second half "
+        "of the steps; output squared.",
+        is_on_request=True,
+        training=_NOISY_DESCENT,
+    ),
+    Quantity(
+        NOISY[1],
+        "kernel change, noisy",
+        "Δ<i>K</i>, noisy",
+        r"\Delta K_{\mathrm{noisy}}",
+        "Relative change |K_t - K_0|_F / |K_0|_F of the tangent kernel by the same noisy gradient descent; a pure "
+        "number.",
+        is_on_request=True,
+        training=_NOISY_DESCENT,
+    ),
+    Quantity(
+        NOISY[2],
+        "|w - w0|, noisy",
+        "|<i>w</i> - <i>w</i><sub>0</sub>|, noisy",
+        r"|w_t - w_0|_{\mathrm{noisy}}",
+        "Distance from the initial parameters that the same noisy gradient descent went; parameters.",
+        is_on_request=True,
+        training=_NOISY_DESCENT,
+    ),
+    Quantity(
+        RATES[0],
+        "rate over lambda_min(K_0)",
+        "rate / <i>λ</i><sub>min</sub>(<i>K</i><sub>0</sub>)",
+        r"\log(L_0 / L_t) \, / \, 2 \lambda_{\min}(K_0) t",
+        "Rate at which the squared loss falls in gradient flow, over the rate that the smallest eigenvalue of the "
+        "tangent kernel at the initial parameters promises; a pure number.",
+        note="At least 1 for a linear model; wide networks come near to it, a kernel that shrinks does not.",
+        is_on_request=True,
+        training=_FLOW,
+    ),
+    Quantity(
+        RATES[1],
+        "rate over lambda_min(K_t)",
+        "rate / <i>λ</i><sub>min</sub>(<i>K<sub>t</sub></i>)",
+        r"\log(L_0 / L_t) \, / \, 2 \int \lambda_{\min}(K_t) \, dt",
+        "The same over the smallest eigenvalue averaged along the way of gradient flow: at least 1 for every network; "
+        "a pure number.",
+        is_on_request=True,
+        training=_FLOW,
+    ),
+    Quantity(
+        "orthogonal_deviation",
+        "chain against one matrix",
+        "chain against one matrix",
+        r"|W_L \cdots W_1 - W|_F / |W|_F",
+        "Relative distance between the product of a chain of orthogonal matrices and a single one, each after gradient "
+        "descent along orthogonal matrices, the single one with as many times the step as the chain has factors; a "
+        "pure number.",
+        is_on_request=True,
+        training=_ORTHOGONAL,
     ),
     Quantity(
         "kernel_limit_distance",
@@ -331,6 +427,35 @@ QUANTITIES: tuple[Quantity, ...] = (
         for order, name in TAYLOR.items()
     ),
     Quantity(
+        LINEAR_UNITS[0],
+        "loss left, linear before",
+        "loss left, linear before",
+        r"(L_T / L_0)_{\mathrm{before}}",
+        "Share of the initial loss that gradient descent leaves with 9 in 10 neurons made linear before training; "
+        "a pure number.",
+        is_on_request=True,
+        training=_TWO_HALVES,
+    ),
+    Quantity(
+        LINEAR_UNITS[1],
+        "loss left, linear after",
+        "loss left, linear after",
+        r"(L_T / L_0)_{\mathrm{after}}",
+        "The same with them made linear after the first half of as many steps; a pure number.",
+        is_on_request=True,
+        training=_TWO_HALVES,
+    ),
+    Quantity(
+        LINEAR_UNITS[2],
+        "after / before",
+        "after / before",
+        r"(L_T)_{\mathrm{after}} / (L_T)_{\mathrm{before}}",
+        "What is left with neurons made linear after the first half of training, over what is left with them linear "
+        "from the start; below 1 where non-linear neurons help early and are not needed late; a pure number.",
+        is_on_request=True,
+        training=_TWO_HALVES,
+    ),
+    Quantity(
         "loss_hessian_rest",
         "g^T H g / g^T G g",
         "|<i>g</i><sup>T</sup><i>H</i><i>g</i>| / <i>g</i><sup>T</sup><i>G</i><i>g</i>",
@@ -349,6 +474,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "the quadratic model fits the inputs measured; a pure number.",
         note="The linearised model fits up to 2.",
         is_on_request=True,
+        training=_CATAPULT,
     ),
     Quantity(
         "curvature_in_ball_lower",

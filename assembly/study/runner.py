@@ -191,16 +191,17 @@ class StudyRun:
             self._store.export_csv(self._ordered)
 
     def finish(self, *, parquet: bool = False) -> StudyResult:
-        """Write results.csv, and results.parquet if asked for; return the result."""
+        """Write results.csv, and results.parquet if asked for; return the result, of all points that are measured."""
         self._store.export_csv(self._ordered)
         if parquet:
             self._store.export_parquet(self._ordered)
+        rows, n_reused = self._store.rows(self._ordered), len(self.points) - len(self.todo)
         return StudyResult(
             specification=self.specification,
-            rows=self._store.rows(self._ordered),
+            rows=rows,
             failures=self.failures,
-            n_reused=len(self.points) - len(self.todo),
-            n_computed=len(self.todo) - len(self.failures),
+            n_reused=n_reused,
+            n_computed=len(rows) - n_reused,
             seconds=time.perf_counter() - self.start,
             notes=(*self._store.notes, *_notes(self.specification, self._store.warnings(self._ordered))),
             folder=self.folder,
@@ -214,6 +215,7 @@ def measure_all(
     on_progress: Callable[[Progress], None] | None,
     function: engine.PointFunction,
     on_end: Callable[[StudyRun], None] = lambda run: None,
+    stop: Callable[[], bool] | None = None,
 ) -> None:
     """Measure what is missing of several studies, one after the other on the same workers.
 
@@ -231,6 +233,8 @@ def measure_all(
         What is measured at a point.
     on_end : callable
         Called with each study once none of its points is missing any more.
+    stop : callable, optional
+        Asked now and then; once it says so nothing more is measured, see `assembly.study.engine.run`.
     """
     wanted: dict[str, list[StudyRun]] = {}
     first: dict[str, tuple[Point, datasets.Samples]] = {}
@@ -247,7 +251,7 @@ def measure_all(
         on_end(run)
     todo = [point for point, _ in first.values()]
     try:
-        with closing(engine.run(function, todo, lambda point: first[point.key][1], workers)) as outcomes:
+        with closing(engine.run(function, todo, lambda point: first[point.key][1], workers, stop)) as outcomes:
             for outcome in outcomes:
                 for run in wanted[outcome.point.key]:
                     run.add(outcome)

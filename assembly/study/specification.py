@@ -5,6 +5,7 @@ Every mistake in a file is reported at once, one line each, with the key, what i
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from assembly.architectures.layered import PARAMETRIZATIONS
 from assembly.checks import check_name, suggest
 from assembly.data import BUILT_IN, FILE_SUFFIXES
 from assembly.diagnostics.rates import MINIMUM_REPLICATES, MINIMUM_SPAN, MINIMUM_WIDTHS
-from assembly.diagnostics.verdict import Claim
+from assembly.diagnostics.verdict import DEFAULT_BAND, Bound, Claim
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
 from assembly.graph.description import SOFTMAX
 from assembly.study import quantities
@@ -222,6 +223,7 @@ class ArchitectureSpecification(_Table):
     part: _Wholes = None
     n_inner: _Count | None = None
     n_active: _Count | None = None
+    n_factors: _Count | None = None
     copies_exponent: _Fraction | None = None
     exponent: _Exponent | None = None
     coefficients: _Law = None
@@ -262,7 +264,7 @@ class ArchitectureSpecification(_Table):
 
 
 class ClaimSpecification(_Table):
-    """What is expected of one exponent, fixed before the run.
+    """What is expected of one exponent, or of every value, fixed before the run.
 
     Attributes
     ----------
@@ -270,23 +272,51 @@ class ClaimSpecification(_Table):
         A label of the study.
     quantity : str
         A column of that architecture, see `assembly.study.quantities`.
-    prediction, alternative : float
-        The exponent expected, and the one it is to be told from.
-    band : float
+    prediction, alternative : float or None
+        The exponent expected, and the one it is to be told from; None for a bound.
+    band : float or None
         Half width of the band around each.
+    at_least, at_most : float or None
+        Bounds that every network keeps, one or both; None for an exponent.
     source : str
         Where the claim comes from.
     """
 
     architecture: _Text
     quantity: _Text
-    prediction: _Number
-    alternative: _Number
-    band: _Positive = 0.1
+    prediction: _Number | None = None
+    alternative: _Number | None = None
+    band: _Positive | None = None
+    at_least: _Number | None = None
+    at_most: _Number | None = None
     source: _Text = ""
 
-    def to_claim(self) -> Claim:
-        """Return what `assembly.diagnostics.verdict.judge` takes."""
+    @model_validator(mode="before")
+    @classmethod
+    def _with_band(cls, table: Any) -> Any:
+        """Fill in the band of an exponent; what is no claim stays as it was given."""
+        is_exponent = isinstance(table, Mapping) and {"prediction", "alternative"} <= table.keys()
+        is_bound = isinstance(table, Mapping) and not {"at_least", "at_most"}.isdisjoint(table)
+        return {"band": DEFAULT_BAND, **table} if is_exponent and not is_bound else table
+
+    def to_claim(self) -> Claim | Bound:
+        """Return what `assembly.diagnostics.verdict` judges.
+
+        Raises
+        ------
+        ArgumentError
+            If the keys of an exponent and of a bound are mixed, or one is missing.
+        """
+        of_exponent = {name: getattr(self, name) for name in ("prediction", "alternative", "band")}
+        given = [name for name, value in of_exponent.items() if value is not None]
+        limits = [name for name in ("at_least", "at_most") if getattr(self, name) is not None]
+        if limits and not given:
+            return Bound(self.quantity, self.at_least, self.at_most, self.source)
+        if limits or self.prediction is None or self.alternative is None or self.band is None:
+            raise ArgumentError(
+                "It must give 'prediction' and 'alternative' for an exponent, or 'at_least' or 'at_most' for a bound. "
+                f"Got {', '.join([*given, *limits]) or 'none of them'}."
+            )
         return Claim(self.quantity, self.prediction, self.alternative, self.band, self.source)
 
 
@@ -660,8 +690,17 @@ def architecture(table: Mapping[str, Any]) -> ArchitectureSpecification:
     except ValidationError as error:
         lines = mistakes(error, table, ArchitectureSpecification)
     if lines:
-        raise ConfigurationError("\n".join(line.replace("' key", "' option", 1) for line in lines)) from None
+        raise ConfigurationError("\n".join(_of_option(line) for line in lines)) from None
     return found
+
+
+def _of_option(line: str, own: Sequence[str] = ("hidden", "activation")) -> str:
+    """Return a sentence on a key as one on the option that gave it: one of its own, or --set."""
+
+    def told(found: re.Match[str]) -> str:
+        return f"'{'--' if found[1] in own else '--set '}{found[1]}{found[2]}' option"
+
+    return re.sub(r"'(\w+)((?:\[\d+\])?)' key", told, line, count=1)
 
 
 def override(
@@ -714,9 +753,18 @@ def override(
     if seeds is not None:
         table["seeds"] = seeds
     if activation is not None:
-        check_name("activation", activation, activations.NAMES)
+        check_name("--activation", activation, activations.NAMES)
         table["architectures"] = [{**entry, "activation": activation} for entry in table["architectures"]]
-    return validate(table, origin=specification.name)
+    try:
+        return validate(table, origin=specification.name)
+    except ConfigurationError as error:
+        options = [name for name, value in (("widths", widths), ("seeds", seeds)) if value is not None]
+        lines = [_of_option(line, options) if _is_on(line, options) else line for line in str(error).splitlines()]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _is_on(line: str, keys: Sequence[str]) -> bool:
+    return any(f"the '{key}' key" in line or f"the '{key}[" in line for key in keys)
 
 
 def dump(specification: Specification) -> str:

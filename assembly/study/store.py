@@ -25,8 +25,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from assembly.diagnostics.verdict import claimed
 from assembly.errors import ArgumentError, ResultsError
 from assembly.files import write_atomically
+from assembly.study.folders import RESULTS, check_kind
 from assembly.study.specification import Specification, dump
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from assembly.study.design import Point
 
-RESULTS, CSV, PARQUET, STUDY = "results.sqlite", "results.csv", "results.parquet", "study.toml"
+CSV, PARQUET, STUDY = "results.csv", "results.parquet", "study.toml"
 _LOCK = ".lock"
 _APPLICATION = 0x41534D42  # "ASMB": how a file of ours is told from another program's
 _LAYOUT = 1
@@ -77,6 +79,7 @@ class Store:
     def __init__(self, folder: Path, specification: Specification, fingerprint: str) -> None:
         self.folder = folder
         self.notes: list[str] = []
+        check_kind(folder, RESULTS)
         with _clear_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _take_lock(folder, self.notes)
@@ -84,6 +87,7 @@ class Store:
             with _clear_errors(folder):
                 self._connection = self._open()
                 self._check_study(identity(specification, fingerprint))
+                self.notes += self._late_claims(specification)
                 write_atomically(folder / STUDY, dump(specification).encode())
         except BaseException:
             self.close()
@@ -242,11 +246,36 @@ class Store:
         self._connection.executemany("INSERT OR IGNORE INTO study VALUES (?, ?)", wanted.items())
         self._connection.execute("COMMIT")
 
+    def _late_claims(self, specification: Specification) -> list[str]:
+        """Keep every claim as it was declared first; return a sentence for each that is not older than its points."""
+        query = "SELECT json_extract(point, '$.architecture'), count(*) FROM points GROUP BY 1"
+        measured = dict(self._connection.execute(query))
+        stored = dict(self._connection.execute("SELECT name, value FROM study"))
+        notes = []
+        for claim in specification.claims:
+            name, words = f"claim on {claim.architecture}, {claim.quantity}", claimed(claim.to_claim())
+            first = json.loads(stored[name]) if name in stored else None
+            n_points = measured.get(claim.architecture, 0)
+            if first is None or (first["words"] != words and not n_points):
+                first = {"words": words, "n_points": n_points}
+                self._connection.execute("INSERT OR REPLACE INTO study VALUES (?, ?)", (name, json.dumps(first)))
+            if first["words"] != words:
+                notes.append(
+                    f"The {name}, was not fixed before the run: it was changed after points had been measured. "
+                    f"First it was: {first['words']}."
+                )
+            elif first["n_points"]:
+                notes.append(
+                    f"The {name}, was not fixed before the run: {first['n_points']} points were there before it."
+                )
+        return notes
+
 
 def identity(specification: Specification, fingerprint: str) -> dict[str, str]:
     """Return what must not differ between two runs of one folder.
 
-    Widths, seeds, claims and further architectures may: a longer run builds on a shorter one.
+    Widths, seeds and further architectures may: a longer run builds on a shorter one. So may claims, but of a claim
+    that is not older than the points it speaks of a note tells.
     """
     table = specification.model_dump(exclude_none=True)
     data = {"fingerprint": fingerprint} | {key: table["data"].get(key) for key in ("n_measured", "seed", "shape")}

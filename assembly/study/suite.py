@@ -12,6 +12,7 @@ from assembly.checks import check_count
 from assembly.errors import AssemblyError, ResultsError
 from assembly.study import engine
 from assembly.study.findings import assess
+from assembly.study.folders import CLAIMS, check_kind
 from assembly.study.report import write_report
 from assembly.study.runner import Progress, StudyRun, check_memory, measure_all
 from assembly.study.specification import Specification, SuiteSpecification
@@ -62,7 +63,8 @@ def run_suite(
     Raises
     ------
     ResultsError
-        If no study could be run for the state of its folder, or the report cannot be written.
+        If no study could be run for the state of its folder, or the report cannot be written; if the folder holds
+        another kind of results.
     ArgumentError
         If `workers` is below 1, or `parquet` is asked for and not installed.
     """
@@ -73,6 +75,7 @@ def run_suite(
 
         function = measure
     workers = engine.usable_cores() if workers is None else check_count("workers", workers)
+    check_kind(Path(folder), CLAIMS)
     table = _Table(suite, studies, Path(folder), command, parquet)
     with ExitStack() as stack:
         runs = []

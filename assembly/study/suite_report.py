@@ -14,13 +14,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from assembly.diagnostics.verdict import exponent_text, rule_in_words, signed
+from assembly.diagnostics.verdict import rule_in_words
 from assembly.errors import ResultsError
 from assembly.files import write_atomically
 from assembly.plots import style
 from assembly.study import machine
-from assembly.study.contents import interval_text
-from assembly.study.findings import Finding, exponents, transitions
+from assembly.study.findings import Finding, claim_cells, claimed_numbers, exponents, has_bounds, transitions
+from assembly.study.folders import CLAIMS
 from assembly.study.quantities import describe_any
 from assembly.study.report import render
 from assembly.study.store import csv_text
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured"
 _COLUMNS = (
     *("claim", "study", "what", "architecture", "builder", "quantity", "prediction", "alternative", "band"),
+    *("at_least", "at_most", "smallest", "largest"),
     *("exponent", "lower", "upper", "n_used", "narrowest", "widest", "verdict", "found", "plot", "source"),
 )
 
@@ -126,7 +127,7 @@ class SuiteReportPaths:
 def suite_paths(folder: str | Path) -> SuiteReportPaths:
     """Return where `write_suite_report` writes."""
     target = Path(folder)
-    return SuiteReportPaths(target / "report.html", target / "report.md", target / "claims.csv")
+    return SuiteReportPaths(target / "report.html", target / "report.md", target / CLAIMS)
 
 
 def write_suite_report(
@@ -172,18 +173,19 @@ def suite_table(result: SuiteResult) -> tuple[Table, list[str]]:
     A claim that is not consistent has a sentence that says what was found instead, a missing study one that says why.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("quantity", max_width=30)
+    table.add_column("quantity", max_width=24)
     for heading in ("exponent", "interval", "predicted", "verdict"):
-        table.add_column(heading, justify="right" if heading in ("exponent", "predicted") else "left", no_wrap=True)
+        table.add_column(
+            heading, justify="right" if heading in ("exponent", "predicted") else "left", no_wrap=heading != "predicted"
+        )
     sentences = []
     for member in result.members:
         table.add_row(Text(member.study.title or member.study.name, style="bold"), "", "", "", "")
         for row in (row for row in result.rows if row["study"] == member.study.name):
-            cells = _cells(row)
+            cells = _cells(row, 2)
             name = Text(f" {row['architecture']}: {cells['text']}")
             verdict = Text(row["verdict"], style=TONES.get(row["verdict"], ""))
-            exponent, interval = _measured(row, 2)
-            table.add_row(name, exponent, interval, cells["prediction"], verdict)
+            table.add_row(name, cells["exponent"], cells["interval"], cells["prediction"], verdict)
             if row["found"] and member.result is not None:
                 sentences.append(f"Claim {row['claim']}, {row['architecture']}: {row['found']}")
         if member.result is None:
@@ -221,31 +223,15 @@ def _what(study: Specification) -> str:
 
 def _empty_row(study: Specification, claim: ClaimSpecification, reason: str) -> dict[str, Any]:
     entry = study.architecture(claim.architecture)
-    declared = {name: getattr(claim, name) for name in ("quantity", "prediction", "alternative", "band", "source")}
+    declared = {"quantity": claim.quantity, "source": claim.source} | claimed_numbers(claim.to_claim())
     names = {"architecture": entry.label, "builder": entry.builder, "verdict": NOT_MEASURED, "found": reason}
     return dict.fromkeys(_COLUMNS, "") | declared | names
 
 
-def _cells(row: dict[str, Any]) -> dict[str, str]:
+def _cells(row: dict[str, Any], digits: int) -> dict[str, str]:
     """The row as text."""
-    exponent, interval = _measured(row, 3)
-    is_fitted = row["exponent"] != ""
-    return {
-        "text": describe_any(row["quantity"]).text,
-        "prediction": exponent_text(row["prediction"]),
-        "alternative": exponent_text(row["alternative"]),
-        "band": f"{row['band']:g}",
-        "exponent": exponent,
-        "interval": interval,
-        "widths": f"{row['narrowest']} to {row['widest']}" if is_fitted else "none",
-    }
-
-
-def _measured(row: dict[str, Any], digits: int) -> tuple[str, str]:
-    """Exponent and interval as text."""
-    if row["exponent"] == "":
-        return "none", "none"
-    return signed(row["exponent"], digits), interval_text(row["lower"], row["upper"], digits)
+    widths = f"{row['narrowest']} to {row['widest']}" if row["exponent"] != "" else "none"
+    return claim_cells(row, digits) | {"text": describe_any(row["quantity"]).text, "widths": widths}
 
 
 def _contents(result: SuiteResult, command: str, now: datetime) -> dict[str, Any]:
@@ -254,14 +240,14 @@ def _contents(result: SuiteResult, command: str, now: datetime) -> dict[str, Any
     for row in result.rows:
         picture = row["plot"].rpartition("/")[2].removesuffix(".svg")
         anchor = f"{row['study']}-{picture}" if picture else ""
-        rows.append(row | _cells(row) | {"html": Markup(describe_any(row["quantity"]).html), "anchor": anchor})
+        rows.append(row | _cells(row, 3) | {"html": Markup(describe_any(row["quantity"]).html), "anchor": anchor})
     return {
         "title": result.suite.title or result.suite.name,
         "tally": result.tally(),
         "rows": rows,
         "members": [_member(member, rows, number) for number, member in enumerate(result.members)],
         "missing": [{"study": member.study.name, "reason": member.reason} for member in result.missing],
-        "rule": rule_in_words([]),
+        "rule": rule_in_words([], has_bounds=any(has_bounds(member.study) for member in result.members)),
         "command": command,
         "versions": machine.versions(),
         "machine": machine.machine(),

@@ -8,9 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from assembly.diagnostics.verdict import exponent_text, signed
-from assembly.study.contents import interval_text
-from assembly.study.findings import assess, convergence
+from assembly.study.findings import assess, claim_cells, convergence, exponents, spread_heading
 from assembly.study.quantities import describe_any
 
 if TYPE_CHECKING:
@@ -38,20 +36,27 @@ def terminal_table(result: StudyResult) -> tuple[Table, list[str]]:
     judged = [finding for finding in findings if finding.claim is not None]
     rows = judged or findings
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("quantity", "exponent", "interval", "predicted", "verdict"):
-        table.add_column(heading, justify="right" if heading in ("exponent", "predicted") else "left", no_wrap=True)
+    table.add_column("quantity", max_width=28)
+    spread = spread_heading(result.specification).replace("95 % ", "").replace(" for a bound", "")
+    for heading in ("exponent", spread, "predicted", "verdict"):
+        table.add_column(
+            heading, justify="right" if heading in ("exponent", "predicted") else "left", no_wrap=heading != "predicted"
+        )
     previous = None
     for finding in rows:
-        rate = finding.rate
+        cells = claim_cells(exponents(result, [finding])[0], 2)
         if finding.architecture != previous:
             previous = finding.architecture
             table.add_row(Text(previous, style="bold"), "", "", "", "")
         table.add_row(
             Text(f" {describe_any(finding.quantity).text}"),
-            Text(signed(rate.exponent) if rate else "none"),
-            Text(interval_text(rate.lower, rate.upper) if rate else "none"),
-            Text(exponent_text(finding.claim.prediction) if finding.claim else "none"),
-            Text(finding.verdict or ("not judged" if rate else "no fit"), style=TONES.get(finding.verdict or "", "")),
+            Text(cells["exponent"]),
+            Text(cells["interval"]),
+            Text(cells["prediction"] or "none"),
+            Text(
+                finding.verdict or ("not judged" if finding.rate else "no fit"),
+                style=TONES.get(finding.verdict or "", ""),
+            ),
         )
     sentences = [f"{finding.architecture}: {finding.sentence}" for finding in rows]
     if len(rows) < len(findings):

@@ -38,6 +38,7 @@ OVER_WIDTHS = {  # drawn with a line for every width
     "distance": "Distance |w - w0|",
     "largest_entry": "Largest change of a single parameter",
 }
+DIVERGED = "diverged"
 IN_TABLE = ("distance", "largest_entry", "kernel_change", "remainder", "gap_linearized", "hessian_norm")
 
 
@@ -100,6 +101,38 @@ def rows(runs: Sequence[Trained], data: Split) -> list[list[str]]:
     return [[name, *(column.get(name, "") for column in columns)] for name in names]
 
 
+WORDS = {  # of the table, beside the columns of a history
+    "width": "m, the number that the architecture is built with.",
+    "parameters": "Trainable numbers.",
+    "step size": "eta; where none was given, half of what is stable for the linearised model.",
+    "steps": "Made until the last record, to which all that follows belongs.",
+    "loss at first": "Loss over the training inputs before the first step, a sum.",
+    "loss at last": "The same at the last record.",
+    "test accuracy": "Share of the test inputs at which the output has the sign of its target.",
+    "test outputs": "Root mean square over the test inputs of f less what kernel regression predicts.",
+    "status": "Whether all steps were made; what is not known of a run that diverged is left out.",
+}
+
+
+def definitions(table: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return what the rows of a table mean, in its order; rows that differ in a model only have one definition."""
+    found = {}
+    for name, *_ in table:
+        stem = next((one for one in ("test accuracy", "test outputs") if name.startswith(one)), name)
+        found[stem] = WORDS[stem] if stem in WORDS else History.meaning(name.replace(" ", "_"))
+    return found
+
+
+def _settings(runs: Sequence[Trained]) -> dict[str, str]:
+    """Return how every width was trained; what differs between them with the width of each."""
+    found = {}
+    for name in runs[0].history.settings:
+        shown = [_shown(one.history.settings[name]) for one in runs]
+        each = [f"{value} (width {one.width})" for value, one in zip(shown, runs, strict=True)]
+        found[name.replace("_", " ")] = shown[0] if len(set(shown)) == 1 else "; ".join(each)
+    return found
+
+
 def _column(one: Trained, data: Split) -> dict[str, str]:
     history = one.history
     row = {
@@ -110,7 +143,8 @@ def _column(one: Trained, data: Split) -> dict[str, str]:
         "loss at first": _number(history["loss"][0]),
         "loss at last": _number(history["loss"][-1]),
     }
-    for model, outputs in history.test_outputs.items():
+    arrived = history.status != DIVERGED
+    for model, outputs in history.test_outputs.items() if arrived else ():
         share = accuracy(outputs[-1], data.y_test)
         if share is not None and np.isfinite(outputs[-1]).all():
             row[f"test accuracy, {MODELS[model]}"] = f"{100.0 * share:.1f} %"
@@ -118,9 +152,10 @@ def _column(one: Trained, data: Split) -> dict[str, str]:
         share = accuracy(outputs, data.y_test)
         if share is not None:
             row[f"test accuracy, {KERNELS[kernel]}"] = f"{100.0 * share:.1f} %"
-        distance = rms(outputs - history.test_outputs["network"][-1])
-        row[f"test outputs from those of {KERNELS[kernel]}"] = _number(distance)
-    for column in IN_TABLE:
+        if arrived:
+            distance = rms(outputs - history.test_outputs["network"][-1])
+            row[f"test outputs from those of {KERNELS[kernel]}"] = _number(distance)
+    for column in IN_TABLE if arrived else ():
         if column in history.table:
             row[column.replace("_", " ")] = _number(history[column][-1])
     if history.status != "finished":
@@ -133,7 +168,19 @@ def _number(value: float) -> str:
 
 
 def answer(runs: Sequence[Trained]) -> str:
-    """Return in a sentence or two how near to linear the networks stayed."""
+    """Return in a sentence or two which networks diverged, and how near to linear the others stayed."""
+    diverged = [one for one in runs if one.history.status == DIVERGED]
+    arrived = [one for one in runs if one.history.status != DIVERGED]
+    sentences = [f"{_widths(diverged)} diverged: no number says how linear it stayed."] if diverged else []
+    return " ".join([*sentences, *([_stayed(arrived)] if arrived else [])])
+
+
+def _widths(runs: Sequence[Trained]) -> str:
+    return f"Width {', '.join(str(one.width) for one in runs)}"
+
+
+def _stayed(runs: Sequence[Trained]) -> str:
+    """Return how near to linear networks stayed that did not diverge."""
     narrow, wide = runs[0].history, runs[-1].history
     text = f"At width {runs[-1].width} the loss went from {wide['loss'][0]:.3g} to {wide['loss'][-1]:.3g}"
     if "kernel_change" in wide.table:
@@ -166,7 +213,26 @@ def _apart(history: History) -> float | None:
 
 def notes(runs: Sequence[Trained]) -> list[str]:
     """Return what a reader must know about the runs."""
-    return [f"Width {one.width}: {one.history.note}" for one in runs if one.history.note]
+    found = [f"Width {one.width}: {one.history.note}" for one in runs if one.history.note]
+    for one in runs:
+        first, last = one.history["loss"][0], one.history["loss"][-1]
+        if one.history.status != DIVERGED and last > first:
+            found.append(
+                f"Width {one.width}: the loss ended at {last:.3g}, above the {first:.3g} it began with. "
+                "Try a smaller --step-size."
+            )
+    return found + _without_regression(runs)
+
+
+def _without_regression(runs: Sequence[Trained]) -> list[str]:
+    """Return why kernel regressions do not stand beside, once for every reason."""
+    kernels: dict[str, dict[str, None]] = {}
+    widths: dict[str, dict[str, None]] = {}
+    for one in runs:
+        for kernel, reason in one.left_out.items():
+            kernels.setdefault(reason, {})[KERNELS[kernel]] = None
+            widths.setdefault(reason, {})[str(one.width)] = None
+    return [f"Width {', '.join(widths[one])}: no {' and no '.join(kernels[one])}. {one}" for one in kernels]
 
 
 def write_training_report(
@@ -179,14 +245,15 @@ def write_training_report(
     ResultsError
         If the folder cannot be written.
     """
-    drawn = figures(runs)
+    drawn, table = figures(runs), rows(runs, data)
     context: dict[str, Any] = {
         "title": title,
         "answer": answer(runs),
         "notes": notes(runs),
         "data": data.description,
-        "settings": {name.replace("_", " "): _shown(value) for name, value in runs[0].history.settings.items()},
-        "rows": rows(runs, data),
+        "settings": _settings(runs),
+        "rows": table,
+        "definitions": definitions(table),
         "figures": [
             {
                 "name": one.name,

@@ -189,4 +189,32 @@ x ---+--> g2 --* v2 --+--> f           f = (v1 g1 + ... + vm gm) / m
     size=_size,
 )
 
-BUILDERS = (COMMITTEE, DOMINATED, FEW_ACTIVE, TIED, POWER_LAW, MEAN_FIELD)
+# --- one part, multiplied --------------------------------------------------------------------------------------------
+
+
+def _lazy_arguments(shape: Shape, width: int, options: Options) -> dict[str, Any]:
+    return {"part": _part(shape, options), "alpha": width}
+
+
+def _lazy_size(shape: Shape, width: int, options: Options) -> Size:
+    n_inputs, sizes = math.prod(shape), [*options["part"], 1]
+    part = dense_size([n_inputs, *sizes])
+    n_nodes = n_inputs + 2 * sum(options["part"]) + 1
+    return Size(2 * part.n_weights, 2 * part.n_edges, 0, n_nodes, gram_numbers([2 * size for size in options["part"]]))
+
+
+LAZY = Builder(
+    name="lazy",
+    text="one network of fixed size, less its initial value, times m: linear by scale, not by width",
+    width_rule="m is alpha, the factor of the output; no layer grows with it",
+    picture=r"""
+     .--> g(w) ----* m ---.
+x ---+                    +--> f       f = m (g(w) - g(w0))
+     '--> g(w0) ---* -m --'
+""",
+    defaults={**_PART, "part": [64]},
+    arguments=_lazy_arguments,
+    size=_lazy_size,
+)
+
+BUILDERS = (COMMITTEE, DOMINATED, FEW_ACTIVE, TIED, POWER_LAW, MEAN_FIELD, LAZY)

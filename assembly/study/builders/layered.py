@@ -177,4 +177,29 @@ x ==> .   o ==> f                      o kept   . dropped
     n_hidden=_n_hidden,
 )
 
-BUILDERS = (MLP, BOTTLENECK, RESNET, DENSENET, DROPOUT)
+# --- linear ----------------------------------------------------------------------------------------------------------
+
+
+def _chain_arguments(shape: Shape, width: int, options: Options) -> dict[str, Any]:
+    return {"n_inputs": math.prod(shape), "width": width, **options}
+
+
+def _chain_size(shape: Shape, width: int, options: Options) -> Size:
+    return dense_size([math.prod(shape), *[width] * (options["n_factors"] + 1), 1])
+
+
+ORTHOGONAL_CHAIN = Builder(
+    name="orthogonal_chain",
+    text="a product of orthogonal matrices between fixed layers: deep, and linear in its inputs",
+    width_rule="m is the size of every matrix",
+    picture=r"""
+     +---+    +---+    +---+
+x ---| m |==> | m |==> | m |--- f      ==> an orthogonal matrix   --- fixed weights
+     +---+    +---+    +---+
+""",
+    defaults={"n_factors": 3, "dtype": "float64"},
+    arguments=_chain_arguments,
+    size=_chain_size,
+)
+
+BUILDERS = (MLP, BOTTLENECK, RESNET, DENSENET, DROPOUT, ORTHOGONAL_CHAIN)

@@ -1,0 +1,1 @@
+"""The explorer: assemblies simulated interactively, in the browser and in a notebook."""

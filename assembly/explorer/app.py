@@ -1,0 +1,252 @@
+"""One page: the state of its visitor, the widgets that change it, the address that keeps it, and the answers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from html import escape
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+from tornado.ioloop import IOLoop
+
+from assembly.errors import AssemblyError
+from assembly.explorer.components import Browser, Words, failure
+from assembly.explorer.jobs import Frames, Jobs, Task
+from assembly.explorer.panels.compose import Compose
+from assembly.explorer.panels.linear import Linear
+from assembly.explorer.panels.network import Network
+from assembly.explorer.panels.numbers import Numbers
+from assembly.explorer.panels.scaling import Scaling
+from assembly.explorer.panels.tour import Tour
+from assembly.explorer.panels.training import Training
+from assembly.explorer.script import script
+from assembly.explorer.state import State
+from assembly.explorer.tour import TOUR, start
+from assembly.explorer.uploads import missing
+
+TITLE = "Explorer of assemblies"
+_NOT_OURS = ("token",)  # keys of the address that are the server's
+
+_PANELS = {
+    "linear": "Is it linear?",
+    "assembly": "The assembly",
+    "scaling": "Scaling",
+    "training": "Training",
+    "tour": "Tour",
+}
+_THEME = {"components": {"MuiLinearProgress": {"defaultProps": {"aria-label": "the page is at work"}}}}
+Below = Linear | Network | Scaling | Training | Tour
+
+
+class Explorer:
+    """One visitor's page, which does nothing until it is begun.
+
+    Parameters
+    ----------
+    query : str
+        What the address says of the state.
+    post : callable
+        Runs a function on the thread of the page, called from the worker.
+    owns_machine : bool
+        Whether the visitor may name folders of the machine.
+    """
+
+    def __init__(self, query: str, post: Callable[[Callable[[], None]], object], *, owns_machine: bool = False) -> None:
+        self._early: list[Callable[[], None]] | None = []
+        self.state, sentence = _read(query)
+        self.neuron = Jobs(post, self._show)
+        self.jobs, self.slow = Jobs(post, self._show), Jobs(post, self._show, is_long=True)
+        self.browser = Browser(width=0, height=0, margin=0)
+        self.message = Words(is_live=True)
+        self.compose = Compose(self.change, self.choose, post)
+        self.numbers = Numbers()
+        self.linear = Linear(self.change)
+        self.network = Network(self.change, self._ask)
+        self.scaling = Scaling(post, self._ask, self._once_begun, owns_machine=owns_machine)
+        self.trainer = Jobs(post, self._show)
+        self._below: dict[str, Below] = {
+            "linear": self.linear,
+            "assembly": self.network,
+            "scaling": self.scaling,
+            "training": Training(self.change, self.trainer.submit, self._once_begun),
+            "tour": Tour(self.choose, self._ask, self._once_begun),
+        }
+        self.shown = pmui.RadioButtonGroup(
+            label="What is looked at",
+            options={text: name for name, text in _PANELS.items()},
+            value="linear",
+            sizing_mode="stretch_width",
+        )
+        self.shown.param.watch(lambda event: self._look_at(event.new), "value")
+        self.script = Words()
+        self.browser.param.watch(lambda event: self._walked(event.new), "query")
+        self.view = self._lay_out()
+        self._sync()
+        self.message.html = sentence
+
+    def begin(self) -> None:
+        """Work from now on: the page is loaded in the browser, and what was chosen there before is done now.
+
+        Notes
+        -----
+        Panel hands a page over once, and sends what changes from when the browser says that it is loaded. What the
+        server changes in between is lost. So it changes nothing before.
+        """
+        early, self._early = self._early or [], None
+        self.view.param.watch(lambda event: self.network.dress(is_dark=event.new), "dark_theme")
+        self.network.dress(is_dark=self.view.dark_theme)
+        self._renew()
+        for one in early:
+            one()
+
+    def change(self, **changes: Any) -> None:
+        """Change some fields of the state, or say why not."""
+        if self._early is not None:
+            self._early.append(partial(self.change, **changes))
+            return
+        try:
+            state = self.state.replace(**changes)
+        except AssemblyError as error:
+            self.message.html = failure(str(error))
+            self._sync()
+            return
+        self.choose(state)
+
+    def choose(self, state: State) -> None:
+        """Go to a state."""
+        if self._early is not None:
+            self._early.append(partial(self.choose, state))
+            return
+        self.message.html = ""
+        if state != self.state:
+            self.state = state
+            self._renew()
+
+    def close(self) -> None:
+        """End the work of the page."""
+        self.jobs.close()
+        self.slow.close()
+        self.neuron.close()
+        self.trainer.close()
+        self.scaling.close()
+        self.compose.files.close()
+
+    def _lay_out(self) -> Any:
+        heading = Words(html=f'<h1 class="hidden">{TITLE}</h1>')
+        answers = pmui.Column(
+            heading,
+            self.message,
+            self.numbers.view,
+            self.shown,
+            *(one.view for one in self._below.values()),
+            self.script,
+            sizing_mode="stretch_width",
+        )
+        grid = pmui.Grid(
+            pmui.Grid(self.compose.view, size={"xs": 12, "md": 4}),
+            pmui.Grid(answers, size={"xs": 12, "md": 8}),
+            container=True,
+            spacing=2,
+            sizing_mode="stretch_width",
+        )
+        page = pmui.Page(title=TITLE, main=[grid, self.browser], theme_config=_THEME)
+        self.browser.jslink(page, is_dark="dark_theme")
+        return page
+
+    def _renew(self) -> None:
+        """Show the state everywhere, and have it answered."""
+        self._sync()
+        self.script.html = _script(self.state)
+        for one in self._answering:
+            one.wait(self.state)
+        self.jobs.submit({**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)})
+        self.slow.submit(self.linear.slow_tasks(self.state) if self._looked_at == "linear" else {})
+
+    def _sync(self) -> None:
+        self.compose.sync(self.state)
+        self.shown.value = self._looked_at
+        for name, one in self._below.items():
+            one.sync(self.state)
+            one.view.visible = name == self._looked_at
+
+    def _look_at(self, panel: str) -> None:
+        """Go to a panel; to the tour with the controls as its step has them."""
+        if panel == TOUR != self.state.panel:
+            self.choose(start(self.state.tour_step))
+        else:
+            self.change(panel=panel)
+
+    def _once_begun(self, act: Callable[[], None]) -> None:
+        """Do something now, or when the page begins."""
+        if self._early is None:
+            act()
+        else:
+            self._early.append(act)
+
+    def _ask(self, tasks: Mapping[str, Task]) -> None:
+        self.neuron.submit(tasks)
+
+    @property
+    def _looked_at(self) -> str:
+        return self.state.panel if self.state.panel in self._below else "linear"
+
+    @property
+    def _answering(self) -> tuple[Numbers | Below, ...]:
+        return self.numbers, *self._below.values()
+
+    def _show(self, frames: Frames) -> None:
+        """Show answers; runs on the thread of the page."""
+        self.browser.query = self.state.to_query()
+        for name, answer in frames.items():
+            for one in self._answering:
+                one.show(name, answer)
+
+    def _walked(self, query: str) -> None:
+        """Follow the browser back and forth."""
+        if query == self.state.to_query():
+            return
+        state, self.message.html = _read(query, self.compose.files.owns)
+        if state != self.state:
+            self.state = state
+            self._renew()
+
+
+def page(*, owns_machine: bool = False) -> Any:
+    """Return the page of a new visitor, as the server asks for it."""
+    arguments = pn.state.session_args or {}
+    pairs = [(name, value.decode("utf-8", "replace")) for name, values in arguments.items() for value in values]
+    document, loop = pn.state.curdoc, IOLoop.current()
+
+    def run_there(run: Callable[[], None]) -> None:
+        if document.session_context is not None:
+            document.add_next_tick_callback(run)
+
+    explorer = Explorer(urlencode(pairs), partial(loop.add_callback, run_there), owns_machine=owns_machine)
+    pn.state.onload(explorer.begin)
+    pn.state.on_session_destroyed(lambda _: explorer.close())
+    return explorer.view
+
+
+def _read(query: str, owns: Callable[[str], bool] = lambda key: False) -> tuple[State, str]:
+    """Return the state of an address and nothing, or the usual one and the sentence on what is wrong with it.
+
+    A file that the page was not given is left out: what another page was given is nobody else's.
+    """
+    parts = [part for part in query.removeprefix("?").split("&") if part.partition("=")[0] not in _NOT_OURS]
+    foreign = [key for key in parse_qs(query.removeprefix("?")).get("file", []) if not owns(key)]
+    if foreign:
+        parts = [part for part in parts if part.partition("=")[0] not in ("file", "data", "row")]
+    try:
+        return State.from_query("&".join(parts)), failure(missing(foreign[0])) if foreign else ""
+    except AssemblyError as error:
+        return State(), failure(f"The address holds something else than a state of the explorer. {error}")
+
+
+def _script(state: State) -> str:
+    return (
+        '<p><button type="button" data-copies="pre" data-label="Copy as Python">Copy as Python</button></p>'
+        f'<details><summary>The same in Python</summary><pre tabindex="0">{escape(script(state))}</pre></details>'
+    )

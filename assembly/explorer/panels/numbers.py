@@ -1,0 +1,94 @@
+"""The first answer: the verdict in a sentence, with the names of the culprits, and the numbers it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+from typing import Any
+
+import panel_material_ui as pmui
+
+from assembly.explorer import answers
+from assembly.explorer.components import Words, at_work, failure, table
+from assembly.explorer.jobs import Failure, Task
+from assembly.explorer.state import State
+
+NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
+_WAITING = '<p class="waiting">computing ...</p>'
+
+
+class Numbers:
+    """Verdict and numbers, above everything else."""
+
+    def __init__(self) -> None:
+        self.verdict = Words(is_live=True)
+        self.numbers = Words()
+        self.notice = Words(is_live=True)
+        self.view = pmui.Column(self.notice, self.verdict, self.numbers, sizing_mode="stretch_width")
+
+    def wait(self, state: State) -> None:
+        """Say that answers are on their way; what was shown before stays readable until they come."""
+        self.notice.html = ""
+        for words in (self.verdict, self.numbers):
+            if 'class="waiting"' not in words.html:
+                words.html = f'<div class="waiting" aria-busy="true">{words.html or _WAITING}</div>'
+
+    def tasks(self, state: State) -> Mapping[str, Task]:
+        """Return what is to be computed for a state."""
+        return {
+            FORECAST: partial(answers.long_forecast, state),
+            NUMBERS: partial(answers.numbers, state),
+            JUDGED: partial(answers.judged, state),
+        }
+
+    def show(self, name: str, answer: Any) -> None:
+        """Show an answer, if it is one of these."""
+        if name == FORECAST:
+            self.notice.html = failure(answer.sentence) if isinstance(answer, Failure) else _notice(answer)
+        elif name == NUMBERS:
+            self.numbers.html = self._refused(answer) if isinstance(answer, Failure) else _numbers(answer)
+        elif name == JUDGED:
+            self.verdict.html = self._refused(answer) if isinstance(answer, Failure) else _verdict(answer)
+            if 'class="work"' in self.notice.html:
+                self.notice.html = ""
+
+    def _refused(self, answer: Failure) -> str:
+        """Return why there is no answer, once: what was refused before it began is told already."""
+        told = failure(answer.sentence)
+        return "" if self.notice.html == told else told
+
+
+def _notice(found: answers.Forecast | None) -> str:
+    if found is None:
+        return ""
+    return at_work(f"On this machine the numbers take {found.numbers.text}, the verdict {found.judged.text}.")
+
+
+def _numbers(found: answers.Numbers) -> str:
+    cards = "".join(
+        f'<div data-quantity="{escape(name)}"><dt>{escape(name)}</dt><dd>{escape(value)}'
+        f"<small>{escape(note)}</small></dd></div>"
+        for name, value, note in found.table.rows
+    )
+    return f'<dl class="numbers">{cards}</dl>'
+
+
+def _verdict(found: answers.Judged) -> str:
+    findings = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.findings[1:])
+    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in found.notes)
+    return (
+        f'<p class="verdict" data-word="{escape(found.word)}">{escape(found.sentence)}</p>'
+        f"{f'<ul>{findings}</ul>' if findings else ''}"
+        f"{_gauge('Dominance', found.dominance, 'the largest share of one neuron in its layer')}"
+        f"{_gauge('Diversity', found.diversity, '1 less the largest root mean square cosine')}{notes}"
+        f"{table(found.table.title, found.table.heading, found.table.rows)}"
+    )
+
+
+def _gauge(name: str, found: answers.Gauge, meaning: str) -> str:
+    value = f' value="{found.value:.4f}"' if found.value == found.value else ""
+    return (
+        f'<p class="gauge"><label>{name} <meter min="0" max="1"{value} title="{escape(meaning)}"></meter></label> '
+        f"{escape(found.text)} <small>({escape(found.where)})</small></p>"
+    )

@@ -1,0 +1,62 @@
+"""One page of the explorer, without a browser: when it begins, and what it does with what comes before."""
+
+import pytest
+
+for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
+    pytest.importorskip(package, reason="the extra 'explorer' is not installed")
+
+from assembly.explorer import app  # noqa: E402
+from assembly.explorer.presets import PRESETS  # noqa: E402
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the list of tasks that pages ask for; nothing is computed."""
+    found = []
+    monkeypatch.setattr(app.Jobs, "submit", lambda jobs, tasks: found.extend(tasks))
+    return found
+
+
+@pytest.mark.parametrize("panel", ["linear", "assembly"])
+def test_a_page_asks_for_nothing_before_it_is_loaded(asked, panel):
+    page = app.Explorer(f"width=8&panel={panel}", lambda run: run())
+    assert asked == []
+    page.begin()
+    below = ["curve", "bracket cost", "bracket"] if panel == "linear" else ["scene"]
+    assert asked == ["forecast", "numbers", "judged", *below]
+
+
+def test_what_is_chosen_before_the_page_is_loaded_is_done_then(asked):
+    """What the server changes on a page before it is loaded never reaches the browser."""
+    page = app.Explorer("width=8", lambda run: run())
+    shown = page.compose.comment.html
+    page.change(seed=3)
+    page.choose(PRESETS["mean field"].state)
+    page.change(row=5)
+    assert (page.state.width, page.state.seed, page.compose.comment.html) == (8, 0, shown)
+    page.begin()
+    assert page.state == PRESETS["mean field"].state.replace(row=5, panel=page.state.panel)
+
+
+def test_the_drawing_is_dressed_once_the_page_is_loaded(asked):
+    page = app.Explorer("width=8", lambda run: run())
+    usual = page.network.drawing.theme
+    page.view.dark_theme = True
+    assert page.network.drawing.theme == usual
+    page.begin()
+    assert page.network.drawing.theme == "dark"
+    page.view.dark_theme = False
+    assert page.network.drawing.theme == "light"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["width=-3", "width=" + "9" * 4000, "width=4&width=5", "seed=%00", "points=nan,1", "builder=<script>", "x" * 9000,
+     "radius=1e999", "data=../../etc/passwd", "%ff%fe=%ff"],
+)  # fmt: skip
+def test_a_hostile_address_is_answered_with_a_sentence_and_the_usual_state(asked, query):
+    page = app.Explorer(query, lambda run: run())
+    assert page.state == app.State()
+    assert 'class="fault"' in page.message.html
+    assert "<script>" not in page.message.html
+    assert len(page.message.html) < 2000

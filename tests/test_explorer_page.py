@@ -1,0 +1,289 @@
+"""The explorer's page, driven in a real browser against the server that the command starts."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
+    pytest.importorskip(package, reason="the extra 'explorer' is not installed")
+
+from assembly.explorer import answers  # noqa: E402
+from assembly.explorer.presets import PRESETS  # noqa: E402
+from assembly.explorer.state import State  # noqa: E402
+from assembly.lessons import LESSONS  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+SOON = 60_000  # milliseconds: other tests run beside; how fast it is, a benchmark says
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(*options):
+    """Start the command; yield the address that it prints."""
+    words = [sys.executable, "-m", "assembly", "explore", "--no-browser", "--port", str(free_port()), *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": "false"}) as process:
+        try:
+            line = process.stdout.readline()
+            yield line.removeprefix("Explorer: ").strip()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)  # the interpreter takes its time on a busy machine
+
+
+@pytest.fixture(scope="module")
+def address():
+    with running() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    found = context.new_page()
+    found.errors, found.asked = [], []
+    found.on("pageerror", lambda error: found.errors.append(str(error)))
+    found.on("request", lambda request: found.asked.append(request.url))
+    yield found
+    errors = found.errors
+    context.close()
+    assert not errors
+
+
+def shown(page):
+    """Return the numbers on the page, once they are no longer waited for."""
+    sync_api.expect(page.locator("dl.numbers")).to_be_visible(timeout=SOON)
+    sync_api.expect(page.locator(".waiting dl.numbers")).to_have_count(0, timeout=SOON)
+    cards = page.locator("[data-quantity]")
+    return {
+        card.get_attribute("data-quantity"): card.locator("dd").evaluate("one => one.firstChild.textContent")
+        for card in cards.all()
+    }
+
+
+def wait_for(page, quantity, text):
+    card = page.locator(f'dl.numbers:not(.waiting *) [data-quantity="{quantity}"] dd')
+    sync_api.expect(card).to_contain_text(text, timeout=SOON)
+
+
+def of_library(state):
+    return {name: value for name, value, _ in answers.numbers(state).table.rows}
+
+
+def choose(page, label, option):
+    page.get_by_label(label, exact=True).first.click()
+    page.get_by_role("menuitem", name=option, exact=True).click()
+
+
+def test_a_dial_changes_the_numbers_to_those_of_the_library(page, address):
+    page.goto(f"{address}?width=48&depth=1&data=wine")
+    assert shown(page) == of_library(State(width=48, depth=1, data="wine"))
+    page.get_by_role("slider", name="Width").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for(page, "width", "64")
+    assert shown(page) == of_library(State(width=64, depth=1, data="wine"))
+
+
+def test_an_address_holds_the_state_both_ways(page, address):
+    state = State(width=100, depth=3, middle=2, gamma=0.75, data="wine", row=5, seed=7, radius=0.3)
+    page.goto(f"{address}?{state.to_query()}")
+    assert shown(page) == of_library(state)
+    page.get_by_label("Seed", exact=True).fill("11")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("seed=11"), timeout=SOON)
+    assert State.from_query(urlsplit(page.url).query) == state.replace(seed=11)
+    page.go_back()
+    wait_for(page, "||H||", of_library(state)["||H||"])
+    assert State.from_query(urlsplit(page.url).query) == state
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_preset_gets_its_verdict_on_the_page(page, address, name):
+    page.goto(f"{address}?width=8")
+    shown(page)
+    choose(page, "Preset", name)
+    sync_api.expect(page.locator(f'[data-word="{PRESETS[name].word}"]')).to_be_visible(timeout=SOON)
+    sync_api.expect(page.get_by_text(PRESETS[name].sentences[0])).to_be_visible()
+
+
+def test_a_walk_from_a_linear_network_to_its_bottleneck_ends_in_python_that_prints_the_same(page, address):
+    page.goto(address)
+    shown(page)
+    slider = page.get_by_role("slider", name="Width")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    wait_for(page, "width", "1,024")
+    sync_api.expect(page.locator('[data-word="nearly linear"]')).to_be_visible(timeout=SOON)
+    choose(page, "Middle layer", "1 neuron")
+    verdict = page.locator('[data-word="narrow layer"]')
+    sync_api.expect(verdict).to_contain_text("neuron 0", timeout=SOON)
+    numbers = shown(page)
+    page.get_by_role("button", name="Copy as Python").click()
+    sync_api.expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    script = page.evaluate("navigator.clipboard.readText()")
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert numbers["||H||"] in printed
+    assert numbers["||grad f||"] in printed
+    assert "neuron 0" in printed
+
+
+def test_wrong_input_is_answered_with_a_sentence(page, address):
+    page.goto(f"{address}?width=-3")
+    sync_api.expect(page.locator(".fault")).to_contain_text("'width'", timeout=SOON)
+    shown(page)
+    page.get_by_label("Seed", exact=True).fill("<b>7")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator(".fault")).to_contain_text("Got '<b>7'", timeout=SOON)
+
+
+def test_a_neuron_opens_as_a_sub_model(page, address):
+    page.goto(f"{address}?width=8&depth=2&panel=assembly&data=wine")
+    page.get_by_role("button", name=re.compile("^layer 2, neuron 3")).click(timeout=SOON)
+    sync_api.expect(page.locator('[data-neuron="2,3"]')).to_be_visible(timeout=SOON)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator('[data-neuron="2,2"]')).to_be_visible(timeout=SOON)
+
+
+def test_nothing_leaves_the_machine(page, address):
+    page.goto(f"{address}?width=16&panel=assembly")
+    shown(page)
+    page.get_by_role("button", name="Is it linear?").click()
+    sync_api.expect(page.get_by_text("Within a distance of 1")).to_be_visible(timeout=SOON)
+    foreign = [url for url in page.asked if not url.startswith((address, f"blob:{address}", "data:"))]
+    assert page.asked
+    assert not foreign
+
+
+def handshake(address, origin, token):
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol": f"bokeh, {token}",
+        "Origin": origin,
+    }
+    connection.request("GET", "/ws", headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_foreign_origin_is_refused(address):
+    own = address.rstrip("/")
+    assert handshake(address, "http://elsewhere.example", "x") == 403
+    assert handshake(address, own, "x") == 101
+
+
+def test_the_page_of_a_named_host_needs_its_token(page):
+    with running("--host", "127.0.0.1") as with_token:
+        bare = with_token.partition("?")[0]
+        assert page.goto(bare).status == 403
+        page.goto(with_token)
+        shown(page)
+        page.reload()
+        shown(page)
+
+
+def test_a_lesson_opens_at_its_network(page):
+    with running("--lesson", "07") as of_lesson:
+        page.goto(of_lesson)
+        assert shown(page) == of_library(State.from_query(LESSONS["07"].explorer))
+
+
+def test_a_hundred_dials_in_a_second_leave_the_server_right(page, address):
+    page.goto(f"{address}?width=2&data=wine")
+    shown(page)
+    slider = page.get_by_role("slider", name="Width")
+    slider.focus()
+    started = time.monotonic()
+    for _ in range(5):
+        for key in ("ArrowRight",) * 10 + ("ArrowLeft",) * 10:
+            page.keyboard.press(key)
+    page.keyboard.press("ArrowRight")
+    assert time.monotonic() - started < 10.0
+    wait_for(page, "width", "3")
+    assert shown(page) == of_library(State(width=3, data="wine"))
+
+
+def test_two_visitors_do_not_see_each_other_and_a_closed_page_stops(browser, page, address):
+    other = browser.new_page()
+    other.goto(f"{address}?width=4096&depth=3&data=wine")
+    page.goto(f"{address}?width=24&data=wine")
+    assert shown(page) == of_library(State(width=24, data="wine"))
+    other.close()
+    page.reload()
+    assert shown(page) == of_library(State(width=24, data="wine"))
+
+
+@pytest.mark.parametrize("panel", ["linear", "assembly"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+def test_axe_finds_nothing_serious(page, address, panel, scheme, size):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"{address}?width=16&panel={panel}")
+    shown(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate("axe.run()")["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+def test_what_takes_long_is_said_before_and_left_for_what_is_newer(page, address):
+    page.goto(f"{address}?width=4096&depth=3&data=wine")
+    expect = sync_api.expect
+    expect(page.locator(".work").first).to_contain_text("On this machine the numbers take about", timeout=SOON)
+    expect(page.get_by_role("progressbar", name="at work").first).to_be_visible()
+    page.get_by_role("slider", name="Width").focus()
+    page.keyboard.press("Home")
+    wait_for(page, "width", "2")
+    assert shown(page) == of_library(State(width=2, depth=3, data="wine"))
+    expect(page.locator(".work")).to_have_count(0)
+
+
+def test_a_page_that_its_server_left_says_so(browser):
+    context = browser.new_context()
+    left = context.new_page()
+    with running() as its_own:
+        left.goto(f"{its_own}?width=8&data=wine")
+        shown(left)
+        sync_api.expect(left.get_by_role("button", name="Load the page again")).to_have_count(0)
+    sync_api.expect(left.get_by_role("alert")).to_contain_text("The server does not answer", timeout=SOON)
+    sync_api.expect(left.get_by_role("button", name="Load the page again")).to_be_visible()
+    context.close()
