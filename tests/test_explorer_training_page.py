@@ -69,8 +69,8 @@ def test_divergence_is_explained(page, address):
     open_training(page, address, f"{SMALL}&factor=8&n_widths=1")
     button(page, "Play").click()
     expect(lane(page, 64)).to_have_attribute("data-status", "diverged", timeout=SOON)
-    expect(page.locator(".fault")).to_contain_text("Try a step size")
-    expect(page.locator(".fault")).to_contain_text("On the dial, 1 is the usual step size")
+    expect(page.locator(".fault", has_text="Try a step size")).to_be_visible()
+    expect(page.locator(".fault", has_text="On the dial, 1 is the usual step size")).to_be_visible()
     expect(button(page, "Play")).to_be_visible()
     assert "NaN" not in page.locator("body").inner_text()
 
