@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlencode
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 from tornado.ioloop import IOLoop
 
 from assembly.errors import AssemblyError
-from assembly.explorer.components import Browser, Words, failure
+from assembly.explorer.components import Browser, Theme, Words, failure
 from assembly.explorer.jobs import Frames, Jobs, Task
 from assembly.explorer.panels.compose import Compose
 from assembly.explorer.panels.linear import Linear
@@ -152,8 +153,11 @@ class Explorer:
             spacing=2,
             sizing_mode="stretch_width",
         )
-        page = pmui.Page(title=TITLE, main=[grid, self.browser], theme_config=_THEME)
-        self.browser.jslink(page, is_dark="dark_theme")
+        theme = Theme(width=0, height=0, margin=0)
+        page = pmui.Page(title=TITLE, main=[grid, self.browser, theme], theme_config=_THEME)
+        with param.parameterized.edit_constant(page):
+            page.busy = False  # else it follows every event, and each time Panel walks through the whole page
+        theme.jslink(page, is_dark="dark_theme")
         return page
 
     def _renew(self) -> None:

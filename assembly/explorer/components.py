@@ -58,14 +58,26 @@ class Words(AnyWidgetComponent):  # type: ignore[misc]
         super().__init__(**{"sizing_mode": "stretch_width", "stylesheets": [STYLE], "margin": (0, 10), **params})
 
 
+class Theme(AnyWidgetComponent):  # type: ignore[misc]
+    """Whether the browser prefers the dark; nothing to see.
+
+    It is linked to the page, and so nothing else: whenever the server changes a component, Panel walks through all that
+    it is linked to.
+    """
+
+    is_dark = param.Boolean()
+    kind = param.String("theme")
+
+    _esm = _PAGE
+
+
 class Browser(AnyWidgetComponent):  # type: ignore[misc]
-    """The address and the preferred theme of the browser; nothing to see while the server answers.
+    """The address in the browser; nothing to see while the server answers.
 
     The browser asks every few seconds; a page that is given no answer says so.
     """
 
     query = param.String()
-    is_dark = param.Boolean()
     asked = param.Integer(doc="How often the browser asked,")
     answered = param.Integer(doc="and which of its questions was answered last.")
     kind = param.String("browser")

@@ -10,6 +10,10 @@ function render({ model, el }) {
     listen(model);
     return;
   }
+  if (model.get("kind") === "theme") {
+    theme(model);
+    return;
+  }
   const root = document.createElement("div");
   if (model.get("is_live")) {
     root.setAttribute("role", "status");
@@ -75,7 +79,7 @@ function copy(root, button) {
   }
 }
 
-function browser(model) {
+function theme(model) {
   const preference = matchMedia("(prefers-color-scheme: dark)");
   const prefer = () => {
     model.set("is_dark", preference.matches);
@@ -83,6 +87,9 @@ function browser(model) {
   };
   preference.addEventListener("change", prefer);
   prefer();
+}
+
+function browser(model) {
   const here = () => location.search.replace(/^\?/, "");
   let last = 0;
   model.on("change:query", () => {

@@ -7,6 +7,7 @@ import hmac
 import logging
 import secrets
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from assembly.explorer.uploads import LARGEST_FILES
 from assembly.progress import silenced
 
 LOOPBACK = "127.0.0.1"
+_SWITCH = 1e-3  # seconds that a worker keeps the interpreter at most, while a page waits for it; 5e-3 of Python's own
 USUAL_PORT = 5006
 LARGEST_MESSAGE = LARGEST_FILES * 3 // 2  # bytes from a page: files arrive as base64
 _CHECK_EVERY = 1000  # milliseconds between looks for pages that are gone,
@@ -136,6 +138,7 @@ def serve(
     threading.Thread(target=_warm, daemon=True).start()
     if opens_browser:
         server.io_loop.add_callback(webbrowser.open, location)
+    sys.setswitchinterval(_SWITCH)
     try:
         with silenced():
             server.start()

@@ -128,9 +128,15 @@ def dial(name: str) -> tuple[float, ...]:
     return tuple(float(f"{10.0 ** (k / 6):.2g}") for k in range(-12, 13))
 
 
+class Dial(pmui.DiscreteSlider):  # type: ignore[misc]
+    """A slider that is heard at once: newer input cancels older work here anyway."""
+
+    _debounce = 5  # milliseconds; 50 of every widget of Panel
+
+
 def make_dial(name: str, label: str | None = None) -> Any:
     """Return a slider over the stops of `dial`."""
-    return pmui.DiscreteSlider(
+    return Dial(
         label=label or CHOICES[name].label, options=list(dial(name)), value=dial(name)[0], sizing_mode="stretch_width"
     )
 
