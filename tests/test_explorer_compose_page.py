@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest
 from matplotlib import image
 
 import assembly as am
@@ -19,11 +18,11 @@ from assembly.explorer import answers, picture, uploads
 from assembly.explorer.scene import scene
 from assembly.explorer.state import CHOICES, POINTS, State, network
 from test_explorer_page import (  # noqa: F401
-    AXE,
     SOON,
     address,
     browser,
     choose,
+    faults,
     of_library,
     page,
     pytestmark,
@@ -208,20 +207,11 @@ def test_a_table_is_taken_away(page, address):
     assert rows == [table.heading, *table.rows]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
-def test_axe_finds_nothing_serious_beside_a_square_and_a_file(page, address, scheme, size):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": size[0], "height": size[1]})
+def test_axe_finds_nothing_serious_beside_a_square_and_a_file(page, address):
     page.goto(f"{address}?width=16&data=points")
     shown(page)
     give(page, {"mine.json": json.dumps(NEURONS).encode()})
     wait_for(page, "parameters", "4")
     expect(square(page)).to_be_visible()
     expect(page.locator(".waiting")).to_have_count(0, timeout=SOON)
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    page.wait_for_timeout(1000)  # colours that change take their time
-    page.add_script_tag(path=str(AXE))
-    found = page.evaluate("axe.run()")["violations"]
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], node["html"][:200]) for one in serious for node in one["nodes"]] == []
+    assert faults(page) == []
