@@ -47,7 +47,7 @@ def test_nothing_at_all_is_loaded_before_it_is_used():
     assert all_loaded_by("import assembly") == (set(), {"assembly"})
     packages, modules = all_loaded_by(HELP)
     assert {"typer", "rich"} <= packages <= COMMAND_LINE
-    assert modules == {"assembly", "assembly.cli", "assembly.errors"}
+    assert {name for name in modules if not name.startswith("assembly.cli")} == {"assembly", "assembly.errors"}
 
 
 def test_modules_declared_light_need_nothing_heavier_than_numpy():

@@ -11,10 +11,13 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import assembly as am
 from assembly import cli
+from assembly.cli.manners import polite
+from assembly.errors import ArgumentError
 from assembly.study.training import accuracy, split
 
 
@@ -147,6 +150,14 @@ def test_a_folder_of_another_kind_is_left_alone(tmp_path):
                 assert result.exit_code == 2, result.output
                 assert f"holds {held}, whose report would be overwritten" in " ".join(result.stderr.split())
         assert [path.name for path in folder.iterdir()] == [mark]
+
+
+def test_arguments_are_called_by_the_words_that_gave_them(capsys):
+    with pytest.raises(typer.Exit), polite(options={"X": "SOURCE", "n_steps": "--steps"}):
+        raise ArgumentError("The 'X[3]' argument must be finite, the 'n_steps' argument too, the 'z' argument not.")
+    assert capsys.readouterr().err == (
+        "error: The 'SOURCE[3]' argument must be finite, the '--steps' option too, the 'z' argument not.\n"
+    )
 
 
 @pytest.mark.parametrize(
