@@ -113,7 +113,7 @@ def test_values_without_a_logarithm_are_left_out_and_a_series_without_fit_is_dra
     assert sorted(dots) == [0.25, 0.5, 1.0]
     assert "no exponent fitted" in describe_scaling([series], name="q")
     empty = describe_scaling([Series("a", [8], [[0.0]])], name="q")
-    assert empty == "q against width, logarithmic axes. a: no positive value to show."
+    assert empty == "q against the width, logarithmic axes. a: no positive value to show."
 
 
 def test_scatter_about_a_flat_line_looks_flat():

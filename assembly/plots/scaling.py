@@ -144,22 +144,28 @@ def draw_scaling(series: Sequence[Series], *, name: str, x_name: str = "width $m
     return figure
 
 
-def describe_scaling(series: Sequence[Series], *, name: str) -> str:
+def describe_scaling(series: Sequence[Series], *, name: str, x_name: str = "width") -> str:
     """Say in words what `draw_scaling` shows, as a text alternative of the picture.
+
+    Parameters
+    ----------
+    series : sequence of Series
+    name, x_name : str
+        The quantity and what it is shown against, in words.
 
     Examples
     --------
     >>> describe_scaling([Series("network", [16, 64], [[1.0, 1.0], [0.5, float("nan")]])], name="||H||").split(". ")[1]
     'network: the median goes from 1 at width 16 to 0.5 at width 64; no exponent fitted.'
     """
-    parts = [f"{name} against width, logarithmic axes."]
+    parts = [f"{name} against the {x_name}, logarithmic axes."]
     for one in series:
         medians = _medians(one)
         if not medians:
             parts.append(f"{one.label}: no positive value to show.")
             continue
         (first, start), (last, end) = medians[0], medians[-1]
-        text = f"{one.label}: the median goes from {start:.3g} at width {first} to {end:.3g} at width {last}; "
+        text = f"{one.label}: the median goes from {start:.3g} at {x_name} {first} to {end:.3g} at {x_name} {last}; "
         if isinstance(one.claim, Bound):
             values = [value for row in one.replicates for value in row if math.isfinite(value)]
             text += (
