@@ -23,7 +23,7 @@ templates_path = ["_templates"]
 html_theme = "furo"
 html_title = f"assembly {release}"
 html_static_path = ["_static"]
-html_css_files = ["assembly.css"]
+html_css_files = ["assembly.css", ("print.css", {"media": "print"})]
 html_copy_source = False
 html_theme_options = {
     "sidebar_hide_name": False,
