@@ -24,6 +24,7 @@ html_theme = "furo"
 html_title = f"assembly {release}"
 html_static_path = ["_static"]
 html_css_files = ["assembly.css", ("print.css", {"media": "print"})]
+html_js_files = [("scrolling.js", {"defer": "defer"})]
 html_copy_source = False
 html_theme_options = {
     "sidebar_hide_name": False,
@@ -49,3 +50,15 @@ autodoc_typehints = "none"  # types stand in the docstrings
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+
+def setup(app):
+    """Leave modules without source out of the list of `viewcode`, which would link to pages that it does not write."""
+
+    def only_with_source(app):
+        modules = getattr(app.env, "_viewcode_modules", {})
+        for name in [name for name, found in modules.items() if not found]:
+            del modules[name]
+        return []
+
+    app.connect("html-collect-pages", only_with_source, priority=400)
