@@ -682,11 +682,12 @@ def test_without_torch_the_error_says_what_to_install(monkeypatch):
             call()
 
 
-def test_the_page_prints_what_it_says():
+@pytest.mark.parametrize(("name", "n_blocks"), [("torch", 14), ("limits", 2)])
+def test_the_page_prints_what_it_says(name, n_blocks):
     """Every Python block of the page, one after the other; the text beneath a block is what it prints."""
-    page = (ROOT / "docs" / "how-to" / "torch.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / f"{name}.md").read_text("utf-8")
     blocks = re.findall(r"^```(python|text)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 6
+    assert len(blocks) == n_blocks
     names: dict = {}
     for (kind, code), (following, promised) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if kind == "python":
