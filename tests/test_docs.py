@@ -73,3 +73,20 @@ def test_the_layers_page_and_the_contract_are_one_list():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert shown.split("\n")[:-1] == setup["importlinter:contract:house"]["layers"].split("\n")[1:]
+
+
+@pytest.mark.parametrize(("hours", "lessons"), [("One hour", 3), ("Two hours", 6), ("Four hours", 10)])
+def test_a_plan_to_teach_fills_its_time(hours, lessons):
+    page = (ROOT / "docs" / "learn" / "teach.md").read_text("utf-8")
+    (plan,) = re.findall(rf"^## {hours}:(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    minutes = [int(number) for number in re.findall(r"^\| (\d+) \|", plan, re.MULTILINE)]
+    assert sum(minutes) == 60 * {"One": 1, "Two": 2, "Four": 4}[hours.split()[0]]
+    assert len(set(re.findall(r"\]\((\d\d)-", plan))) == lessons
+
+
+def test_a_sheet_has_no_answers_and_no_controls():
+    style = (ROOT / "docs" / "_static" / "print.css").read_text("utf-8")
+    template = (ROOT / "docs" / "_templates" / "page.html").read_text("utf-8")
+    assert "#exercises .cell ~ .cell" in style
+    assert "print-lesson" in style
+    assert "print-lesson" in template
