@@ -131,17 +131,21 @@ def serious(page: Any, axe: str, *, is_first: bool) -> list[str]:
     return found
 
 
+def chromium() -> str | None:
+    """Return the path of the browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
 def faults_in_browser(site: Path) -> list[str]:
     """Return what is wrong with the pages that are opened, and with the search."""
     import axe_playwright_python
     from playwright.sync_api import sync_playwright
 
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next((found for name in names if (found := shutil.which(name))), None)
     axe = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
     found: list[str] = []
     with served(site) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(reduced_motion="reduce")
         page.on(
             "request", lambda one: one.url.startswith((address, "data:", "blob:")) or found.append(f"asks {one.url}")

@@ -42,6 +42,7 @@ nb_execution_mode = "cache"  # CI gives -D nb_execution_cache_path=<an empty fol
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # tables that a cell shows
 
 add_module_names = False
 autodoc_class_signature = "separated"
