@@ -295,6 +295,20 @@ def test_axe_finds_what_cannot_be_read(page, address):
     }
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+def test_the_verdict_comes_first_and_no_number_stands_alone_in_its_row(page, address, size):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"{address}?width=16&data=wine")
+    shown(page)
+    verdict = page.locator("p.verdict")
+    sync_api.expect(verdict).to_be_visible(timeout=SOON)
+    box, controls = verdict.bounding_box(), page.get_by_text("Preset", exact=True).first.bounding_box()
+    assert box["y"] + box["height"] <= controls["y"]
+    assert box["width"] > 0.9 * size[0]
+    tops = [round(card.bounding_box()["y"]) for card in page.locator("[data-quantity]").all()]
+    assert min(map(tops.count, tops)) >= 2
+
+
 def test_what_takes_long_is_said_before_and_left_for_what_is_newer(page, address):
     page.goto(f"{address}?width=4096&depth=3&data=wine")
     expect = sync_api.expect

@@ -138,7 +138,6 @@ class Explorer:
     def _lay_out(self) -> Any:
         heading = Words(html=f'<h1 class="hidden">{TITLE}</h1>')
         answers = pmui.Column(
-            heading,
             self.message,
             self.numbers.view,
             self.shown,
@@ -147,6 +146,7 @@ class Explorer:
             sizing_mode="stretch_width",
         )
         grid = pmui.Grid(
+            pmui.Grid(pmui.Column(heading, self.numbers.verdict, sizing_mode="stretch_width"), size=12),
             pmui.Grid(self.compose.view, size={"xs": 12, "md": 4}),
             pmui.Grid(answers, size={"xs": 12, "md": 8}),
             container=True,

@@ -22,7 +22,14 @@ STYLE = """
 h1.hidden { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }
 p { margin: 0.35em 0; } h2 { font-size: 1.15em; margin: 0.6em 0 0.2em; }
 .verdict { font-size: 1.1em; font-weight: 600; margin: 0.2em 0; }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 6px; margin: 0.6em 0; }
+.first .verdict { min-height: 2.9em; }
+.numbers { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 6px; margin: 0.6em 0; }
+.numbers div { grid-column: span 4; overflow-wrap: anywhere; }
+.numbers div:nth-child(-n + 4) { grid-column: span 3; }
+@media (max-width: 600px) {
+  .first .verdict { font-size: 1em; min-height: 8.7em; }
+  .numbers div:nth-child(-n + 4) { grid-column: span 6; }
+}
 .numbers div { border: 1px solid var(--mui-palette-divider, #ccc); border-radius: 6px; padding: 4px 8px; }
 .numbers dt { font-size: 0.85em; } .numbers dd { margin: 0; font-size: 1.2em; font-variant-numeric: tabular-nums; }
 .numbers small { display: block; font-size: 0.68em; line-height: 1.3; }
@@ -38,8 +45,15 @@ button { font: inherit; color: inherit; background: none; border: 1px solid curr
 :focus-visible { outline: 3px solid var(--mui-palette-primary-main, #0072b5); outline-offset: 2px; }
 .fault { border-left: 4px solid #d55e00; padding: 4px 12px; margin: 0.4em 0; }
 .waiting { opacity: 0.6; }
+.busy { position: relative; }
+.busy .before { position: absolute; top: -0.5em; right: 0; z-index: 1; margin: 0; padding: 0 8px; font-size: 0.8em;
+  border: 1px solid currentColor; border-radius: 6px; background: var(--mui-palette-background-paper, #fff); }
 progress { width: 100%; height: 6px; accent-color: var(--mui-palette-primary-main, #0072b5); }
 """
+
+
+_BEFORE = "Of the state before; being computed ..."
+_NOTHING = '<p class="waiting">computing ...</p>'
 
 
 class Words(AnyWidgetComponent):  # type: ignore[misc]
@@ -56,6 +70,12 @@ class Words(AnyWidgetComponent):  # type: ignore[misc]
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**{"sizing_mode": "stretch_width", "stylesheets": [STYLE], "margin": (0, 10), **params})
+
+    def wait(self) -> None:
+        """Dim what is said of the state before, and say so, until there is something new."""
+        if 'aria-busy="true"' not in self.html:
+            before = f'<p class="before">{_BEFORE}</p><div class="waiting">{self.html}</div>' if self.html else _NOTHING
+            self.html = f'<div class="busy" aria-busy="true">{before}</div>'
 
 
 class Theme(AnyWidgetComponent):  # type: ignore[misc]

@@ -61,8 +61,7 @@ class Linear:
 
     def wait(self, state: State) -> None:
         """Say that answers are on their way."""
-        if 'class="waiting"' not in self.curve.html:
-            self.curve.html = f'<div class="waiting" aria-busy="true">{self.curve.html}</div>'
+        self.curve.wait()
         self.bracket.html = '<p class="waiting">The bracket over the ball is being computed ...</p>'
 
     def tasks(self, state: State) -> Mapping[str, Task]:

@@ -15,24 +15,22 @@ from assembly.explorer.jobs import Failure, Task
 from assembly.explorer.state import State
 
 NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
-_WAITING = '<p class="waiting">computing ...</p>'
 
 
 class Numbers:
-    """Verdict and numbers, above everything else."""
+    """The verdict, a sentence for the head of the page; findings and numbers, above everything else that is answered."""
 
     def __init__(self) -> None:
         self.verdict = Words(is_live=True)
-        self.numbers = Words()
+        self.findings, self.numbers = Words(), Words()
         self.notice = Words(is_live=True)
-        self.view = pmui.Column(self.notice, self.verdict, self.numbers, sizing_mode="stretch_width")
+        self.view = pmui.Column(self.notice, self.findings, self.numbers, sizing_mode="stretch_width")
 
     def wait(self, state: State) -> None:
         """Say that answers are on their way; what was shown before stays readable until they come."""
         self.notice.html = ""
-        for words in (self.verdict, self.numbers):
-            if 'class="waiting"' not in words.html:
-                words.html = f'<div class="waiting" aria-busy="true">{words.html or _WAITING}</div>'
+        for words in (self.verdict, self.findings, self.numbers):
+            words.wait()
 
     def tasks(self, state: State) -> Mapping[str, Task]:
         """Return what is to be computed for a state."""
@@ -49,7 +47,9 @@ class Numbers:
         elif name == NUMBERS:
             self.numbers.html = self._refused(answer) if isinstance(answer, Failure) else _numbers(answer)
         elif name == JUDGED:
-            self.verdict.html = self._refused(answer) if isinstance(answer, Failure) else _verdict(answer)
+            is_refused = isinstance(answer, Failure)
+            self.verdict.html = self._refused(answer) if is_refused else _verdict(answer)
+            self.findings.html = "" if is_refused else _findings(answer)
             if 'class="work"' in self.notice.html:
                 self.notice.html = ""
 
@@ -75,10 +75,14 @@ def _numbers(found: answers.Numbers) -> str:
 
 
 def _verdict(found: answers.Judged) -> str:
+    said = f'<p class="verdict" data-word="{escape(found.word)}">{escape(found.sentence)}</p>'
+    return f'<div class="first">{said}</div>'
+
+
+def _findings(found: answers.Judged) -> str:
     findings = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.findings[1:])
     notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in found.notes)
     return (
-        f'<p class="verdict" data-word="{escape(found.word)}">{escape(found.sentence)}</p>'
         f"{f'<ul>{findings}</ul>' if findings else ''}"
         f"{_gauge('Dominance', found.dominance, 'the largest share of one neuron in its layer')}"
         f"{_gauge('Diversity', found.diversity, '1 less the largest root mean square cosine')}{notes}"

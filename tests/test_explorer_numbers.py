@@ -1,0 +1,67 @@
+"""Verdict, findings and numbers of a page, without a browser: what is said while the next ones are computed."""
+
+import pytest
+
+for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
+    pytest.importorskip(package, reason="the extra 'explorer' is not installed")
+
+from assembly.explorer import answers  # noqa: E402
+from assembly.explorer.panels.linear import Linear  # noqa: E402
+from assembly.explorer.panels.numbers import JUDGED, NUMBERS, Numbers  # noqa: E402
+from assembly.explorer.state import State  # noqa: E402
+
+FIRST, NEXT = State(width=8, data="wine"), State(width=12, data="wine")
+
+
+def tell(panel, name, state):
+    panel.show(name, {NUMBERS: answers.numbers, JUDGED: answers.judged}[name](state))
+
+
+@pytest.fixture
+def panel():
+    found = Numbers()
+    found.wait(FIRST)
+    tell(found, NUMBERS, FIRST)
+    tell(found, JUDGED, FIRST)
+    return found
+
+
+def of_before(words):
+    return "Of the state before; being computed" in words.html and 'class="waiting"' in words.html
+
+
+def test_while_new_answers_are_computed_the_old_ones_are_dimmed_and_said_to_be_old(panel):
+    parts = (panel.verdict, panel.findings, panel.numbers)
+    old = [one.html for one in parts]
+    assert not any(map(of_before, parts))
+    panel.wait(NEXT)
+    panel.wait(NEXT)
+    for words, html in zip(parts, old, strict=True):
+        assert of_before(words)
+        assert words.html.count("Of the state before") == 1
+        assert html in words.html
+
+
+@pytest.mark.parametrize(("sooner", "later"), [(NUMBERS, JUDGED), (JUDGED, NUMBERS)])
+def test_answers_to_two_states_never_stand_side_by_side_undimmed(panel, sooner, later):
+    mine = {NUMBERS: (panel.numbers,), JUDGED: (panel.verdict, panel.findings)}
+    panel.wait(NEXT)
+    tell(panel, sooner, NEXT)
+    assert not any(map(of_before, mine[sooner]))
+    assert all(map(of_before, mine[later]))
+    tell(panel, later, NEXT)
+    assert not any(map(of_before, mine[later]))
+
+
+def test_nothing_is_of_the_state_before_on_a_new_page():
+    panel = Numbers()
+    panel.wait(FIRST)
+    assert "Of the state before" not in panel.verdict.html
+    assert "computing ..." in panel.verdict.html
+
+
+def test_the_sentence_on_the_curve_is_dimmed_likewise():
+    panel = Linear(lambda **changes: None)
+    panel.show("curve", answers.curve(FIRST))
+    panel.wait(NEXT)
+    assert of_before(panel.curve)
