@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from assembly.checks import check_count, suggest
 from assembly.errors import ArgumentError, DataError, UnknownNameError
+from assembly.files import foreign_byte
 from assembly.seeds import generator
 
 BUILT_IN = {
@@ -281,8 +282,10 @@ def _csv(path: Path) -> tuple[NDArray[np.float64], list[str]]:
                         f"Got {len(cells)} in line {reader.line_num}, {expected} before."
                     )
                 rows.append([_cell(path, cell, reader.line_num, i) for i, cell in enumerate(cells, 1)])
-    except UnicodeDecodeError:
-        raise DataError(f"The data file {path.name!r} is no text in UTF-8: save it as CSV with commas.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"The data file {path.name!r} must be UTF-8 text: CSV with commas. Got {foreign_byte(error)}."
+        ) from None
     except csv.Error as error:
         raise DataError(f"The data file {path.name!r} is no valid CSV: {error} in line {reader.line_num}.") from None
     if not rows:

@@ -24,6 +24,20 @@ def replaced_at_once(path: Path) -> Iterator[BufferedRandom]:
         raise
 
 
+def foreign_byte(error: UnicodeDecodeError) -> str:
+    r"""Return what makes bytes no text in UTF-8, for the end of a sentence.
+
+    Examples
+    --------
+    >>> try:
+    ...     b"{\xff}".decode("utf-8")
+    ... except UnicodeDecodeError as error:
+    ...     print(foreign_byte(error))
+    the byte 0xff, which is not UTF-8 where it stands
+    """
+    return f"the byte {error.object[error.start]:#04x}, which is not UTF-8 where it stands"
+
+
 def write_atomically(path: Path, content: bytes) -> Path:
     """Replace a file in one step by some bytes."""
     with replaced_at_once(path) as file:

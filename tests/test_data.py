@@ -164,7 +164,7 @@ PROBLEMS = {
     "header.csv": ("a,b,c\n3,4\n", "Got 2 in line 2, 3 before"),
     "semicolon.csv": ("1;2\n3;4\n", "commas"),
     "quote.csv": ('"1,2\n3,4\n', "no valid CSV"),
-    "binary.csv": (b"\xff\xfe\x00\x01,\x80", "no text"),
+    "binary.csv": (b"\xff\xfe\x00\x01,\x80", "UTF-8 text: CSV with commas. Got the byte 0xff"),
     "column.csv": ("1\n2\n3\n", "at least 2 columns"),
     "row.csv": ("1,2,3\n", "at least 2 rows"),
     "mean.csv": ("1,0\n2,0\n3,1\n", "row 1, counted from 0"),

@@ -194,6 +194,24 @@ def test_the_rule_of_the_word(over_squared, over_distance, slope, word):
     assert verdict(dataclasses.replace(found, curvature=sizes)) == word
 
 
+def test_nearly_linear_and_curvature_in_one_neuron_are_reconciled_by_a_number():
+    state = State(width=1024)
+    found, diagnosis = judged(state), am.diagnose(state.build(), state.x)
+    assert found.word == NEARLY
+    assert "the curvature of layer 1 sits in one" in found.sentence
+    (note,) = found.notes
+    assert note.startswith("A large share of a small number is a small number: neuron 817 has 97 % of what bends in")
+    assert f"all that bends is ||H|| = {diagnosis.curvature.hessian_norm:.4g}" in note
+    turn = diagnosis.curvature.hessian_norm / diagnosis.curvature.gradient_norm
+    assert f"at most {100 * turn:.0f} % of its length within R = 1" in note
+
+
+@pytest.mark.parametrize("state", [State(width=64), State(width=1024, depth=1), State(width=1024, middle=1)])
+def test_where_nothing_is_to_be_reconciled_nothing_is(state):
+    """The word is another, or one layer has no other to be compared with."""
+    assert judged(state).notes == ()
+
+
 def test_every_kind_of_culprit_has_a_word():
     from assembly.diagnostics import culprits
 
@@ -246,7 +264,7 @@ def test_a_forecast_grows_with_the_network_and_draws_nothing():
     for name in ("numbers", "judged", "curve"):
         assert getattr(large, name).seconds > getattr(small, name).seconds
         assert getattr(large, name).n_bytes > 8 * (64 * 2048 + 2 * 2048**2 + 2048)
-        assert getattr(large, name).is_long == (getattr(large, name).seconds > 1.0)
+        assert getattr(large, name).is_long == (getattr(large, name).seconds > answers.LONG)
     assert "GiB" in large.numbers.text
 
 

@@ -175,6 +175,10 @@ def test_both_views_hold_the_scene_and_the_one_file(make, package):
     view = getattr(graph_view, make)(drawn)
     assert view.scene == drawn.as_dict()
     view.selected, view.theme = [1, 2], "dark"
+    with pytest.raises(ArgumentError, match=r"in layer 1 with a position from 0 to 2, or \[\]\. Got \[1, 3\]"):
+        view.selected = [1, 3]
+    with pytest.raises(ArgumentError, match=r"with a layer from 0 to 2, or \[\]\. Got \[9, 9\]"):
+        view.selected = [9, 9]
     with pytest.raises(Exception, match="theme"):
         view.theme = "purple"
     source = view._esm

@@ -832,7 +832,7 @@ def test_missing_weights(path):
         ("[" * 100_000, r"must be complete and valid JSON"),
         ('{"version": ' + "9" * 5000 + "}", r"valid JSON\. The number 9{18}\.\.\. has more than 18 digits\."),
         ('{"version": ' + "9" * 400 + "}", r"has more than 18 digits\."),
-        (b"\xff\xfe\xfa", r"must be complete and valid JSON"),
+        (b"\xff\xfe\xfa", r"must be UTF-8 text: JSON\. Got the byte 0xff"),
     ],
 )
 def test_what_is_no_json(path, text, message):

@@ -66,8 +66,17 @@ def test_it_follows_its_traits(net):
     assert view.words[0] != first[0]
     assert view.words[1]["lines"] == [card.formula]
     assert view.words[1]["tables"] != first[1]["tables"]
-    view.selected = [9, 0]
-    assert view.words[1]["lines"] == ["The 'layer' argument must be an int from 0 to 3. Got 9."]
+    for wrong, said in (
+        ([9, 9], r"must be \[layer, position\] of a neuron, with a layer from 0 to 3, or \[\]\. Got \[9, 9\]\."),
+        ([2, 5], r"in layer 2 with a position from 0 to 4, or \[\]\. Got \[2, 5\]\."),
+        ([1, -1], r"in layer 1 with a position from 0 to 5"),
+        ([1], r"Got \[1\]"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            view.selected = wrong
+        assert view.selected == [1, 2]
+    view.selected = []
+    assert view.words[1]["heading"] == "No neuron is open"
     for trait, wrong in (("row", 2), ("row", -1), ("colour", "mauve"), ("theme", "purple")):
         with pytest.raises(Exception, match=trait):
             setattr(view, trait, wrong)

@@ -160,7 +160,11 @@ def many_into_one():
 HOSTILE = {
     "huge": (lambda: {"net.json": b" " * (uploads.LARGEST_FILES + 1)}, ResourceError, r"8 MiB together. Got 8.0 MiB"),
     "nested": (lambda: {"net.json": b"[" * 10**6}, DataError, "must be complete and valid JSON"),
-    "no json": (lambda: {"net.json": b"\xff\xd8 GIF89a"}, DataError, "must be complete and valid JSON"),
+    "no json": (
+        lambda: {"net.json": b"\xff\xd8 GIF89a"},
+        DataError,
+        "UTF-8 text: JSON. Got the byte 0xff, which is not",
+    ),
     "a list": (lambda: {"net.json": b"[1]"}, DataError, "must hold a JSON object. Got list"),
     "NaN": (lambda: {"net.json": as_bytes(dense(weights=float("nan")))}, DataError, "NaN is no number"),
     "wrong key": (lambda: {"net.json": as_bytes({**dense(), "wieghts": 1})}, DataError, "Got 'wieghts'. Did you mean"),
@@ -185,6 +189,14 @@ HOSTILE = {
     "two": (lambda: dict.fromkeys(("a.json", "b.json"), b"{}"), ArgumentError, "Got a.json, b.json"),
     "none": (dict, ArgumentError, "Got none"),
 }
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8 GIF89a", b"\xff\xfe{\0", b'{"a": "\xe9"}', b"PK\3\4\x9f"])
+def test_what_is_no_text_is_refused_without_words_of_python(content):
+    with pytest.raises(DataError) as refused:
+        uploads.read({"net.json": content})
+    assert str(refused.value).startswith("The file 'net.json' must be UTF-8 text: JSON. Got the byte 0x")
+    assert "codec" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

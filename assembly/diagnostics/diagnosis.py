@@ -136,11 +136,20 @@ def _all_clear(layers: Sequence[LayerDiagnosis]) -> str:
         f"no {worst.part} dominates the output: the largest gradient share is {percent(share.largest)} (layer "
         f"{worst.layer}, {worst.part} {share.who}), where equal shares would be {percent(1.0 / worst.n_parts)}"
     )
-    bent = max(known, key=lambda one: one.shares["curvature"].largest)
-    most = bent.shares["curvature"]
-    if len(known) > 1 and most.largest > LOUD_IN_CURVATURE:
+    bent = most_bent(known)
+    if bent is not None:
+        most = bent.shares["curvature"]
         text += f"; the curvature of layer {bent.layer} sits in one: {bent.part} {most.who} has {percent(most.largest)}"
     return text
+
+
+def most_bent(layers: Sequence[LayerDiagnosis]) -> LayerDiagnosis | None:
+    """Return the layer one part of which has a share of the curvature that is worth a word; None if none has."""
+    known = [one for one in layers if math.isfinite(one.shares["gradient"].largest)]
+    if len(known) < 2:
+        return None
+    worst = max(known, key=lambda one: one.shares["curvature"].largest)
+    return worst if worst.shares["curvature"].largest > LOUD_IN_CURVATURE else None
 
 
 def _text(diagnosis: Diagnosis) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 import param
 from panel.custom import AnyWidgetComponent
 
+from assembly.errors import ArgumentError
 from assembly.explorer.colours import THEMES
+from assembly.explorer.scene import check_place
 
 
 class GraphComponent(AnyWidgetComponent):
@@ -17,3 +19,11 @@ class GraphComponent(AnyWidgetComponent):
     scene = param.Dict(default={}, doc="A scene as a dict.")
     selected = param.List(default=[], item_type=int, doc="Layer and position of the neuron that was opened.")
     theme = param.Selector(default="auto", objects=list(THEMES), doc="Colours of the page.")
+
+    @param.depends("selected", watch=True)
+    def _check_selected(self) -> None:
+        try:
+            check_place(self.scene, self.selected)
+        except ArgumentError:
+            self.selected = []
+            raise

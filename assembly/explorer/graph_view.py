@@ -17,7 +17,8 @@ def notebook_view(scene: Scene) -> GraphWidget:
     """Return a scene as a widget for a notebook.
 
     Its traits are `scene`, the dict of a `Scene`; `selected`, layer and position of the neuron that was opened, empty
-    before; and `theme`, one of "auto", "light" and "dark". Each may be set and observed.
+    before; and `theme`, one of "auto", "light" and "dark". Each may be set and observed; a `selected` that is no neuron
+    of the scene is refused with an `ArgumentError`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from assembly.explorer.colours import THEMES
-from assembly.explorer.scene import COLOURS
+from assembly.explorer.scene import COLOURS, check_place
 
 
 class GraphWidget(anywidget.AnyWidget):
@@ -19,6 +19,12 @@ class GraphWidget(anywidget.AnyWidget):
     scene = traitlets.Dict().tag(sync=True)
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
     theme = traitlets.Enum(THEMES, default_value="auto").tag(sync=True)
+
+    @traitlets.validate("selected")
+    def _of_the_scene(self, proposal: Any) -> list[int]:
+        place = list(proposal["value"])
+        check_place(self.scene, place)
+        return place
 
 
 class AssemblyWidget(GraphWidget):

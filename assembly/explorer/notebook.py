@@ -33,7 +33,7 @@ def explore(net: Assembly, X: ArrayLike | None = None) -> AssemblyWidget:
     Put it on the last line of a cell. Arrows, Enter or the mouse open a neuron as a sub-model of its own; the list
     above the drawing changes what colours it. The same can be done from Python, by the traits of the widget:
     `selected`, layer and position of the neuron; `colour`; `row`, the input that is looked at; and `theme`, "auto",
-    "light" or "dark".
+    "light" or "dark". A `selected` that is no neuron of the network is refused with an `ArgumentError`.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ width beyond `LARGEST_LAYER`, `LARGEST_STRIP` and `MOST_EDGES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ from assembly.calculus.parents import in_edges
 from assembly.calculus.shares import curvature_contributions
 from assembly.checks import check_name
 from assembly.diagnostics.dominance import TOLERANCE, dominance, places
+from assembly.errors import ArgumentError
 from assembly.explorer.colours import DARK, LIGHT, hex_colours
 from assembly.graph.description import CONSTANT
 
@@ -195,6 +196,32 @@ class Scene:
     def as_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
         return asdict(self)
+
+
+def check_place(drawn: Mapping[str, Any], place: Sequence[int]) -> None:
+    """Raise `ArgumentError` unless a place is of a neuron of a scene, as layer and position, or empty.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> drawn = scene(am.mlp(n_inputs=2, widths=[3], seed=0), [1.0, -0.5]).as_dict()
+    >>> check_place(drawn, [1, 3])
+    Traceback (most recent call last):
+    assembly.errors.ArgumentError: The 'selected' argument must be [layer, position] of a neuron, in layer 1 with \
+a position from 0 to 2, or []. Got [1, 3].
+    """
+    layers = drawn.get("layers", ())
+    if not layers or not place:
+        return
+    where = f"with a layer from 0 to {len(layers) - 1}"
+    if len(place) == 2 and 0 <= place[0] < len(layers):
+        last = layers[place[0]]["items"][-1]["last"]
+        if 0 <= place[1] <= last:
+            return
+        where = f"in layer {place[0]} with a position from 0 to {last}"
+    raise ArgumentError(
+        f"The 'selected' argument must be [layer, position] of a neuron, {where}, or []. Got {list(place)}."
+    )
 
 
 class _Quantity(NamedTuple):

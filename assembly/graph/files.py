@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from assembly.checks import check_finite, check_name, check_vector
 from assembly.errors import ArgumentError, DataError
-from assembly.files import replaced_at_once
+from assembly.files import foreign_byte, replaced_at_once
 from assembly.graph.description import Graph
 from assembly.graph.interchange import check_keys, graph_from_dict, graph_to_dict
 
@@ -66,11 +66,14 @@ def read_document(path: str | Path) -> dict[str, Any]:
     """
     target = _checked(path)
     try:
-        document = json.loads(target.read_bytes(), object_pairs_hook=_once, parse_constant=_refuse, parse_int=_whole)
+        text = target.read_bytes().decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse, parse_int=_whole)
     except FileNotFoundError:
         raise DataError(f"The file {str(path)!r} does not exist: check the path.") from None
     except OSError as error:
         raise DataError(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"The file {target.name!r} must be UTF-8 text: JSON. Got {foreign_byte(error)}.") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"The file {target.name!r} must be complete and valid JSON. {error}.") from None
     if not isinstance(document, dict):

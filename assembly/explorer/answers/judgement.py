@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from assembly.diagnostics.culprits import percent
 from assembly.diagnostics.diagnose import diagnose
+from assembly.diagnostics.diagnosis import most_bent
 from assembly.explorer.answers.words import Table, capital, number
 from assembly.explorer.answers.work import Stop, working
 from assembly.explorer.state import State
@@ -106,7 +107,7 @@ class Judged:
     hessian_over_gradient_squared, hessian_times_radius_over_gradient : float
         At R = 1: what the word rests on.
     notes : tuple of str
-        What was left out.
+        What was left out; and how a nearly linear network can have a layer whose curvature sits in one neuron.
     table : Table
         The layers.
     """
@@ -162,7 +163,7 @@ def judged(state: State, stop: Stop = lambda: False) -> Judged:
         _diversity(diagnosis.layers),
         curvature.hessian_over_gradient_squared,
         curvature.hessian_times_radius_over_gradient,
-        diagnosis.notes,
+        (*diagnosis.notes, *_reconciled(word, diagnosis)),
         _of_layers(diagnosis.layers),
     )
 
@@ -187,6 +188,19 @@ def _sentence(word: str, diagnosis: Diagnosis) -> str:
         f"{number(sizes.hessian_times_radius_over_gradient)} at R = 1"
     )
     return f"{capital(word)}: {measured}; {diagnosis.findings[0]}."
+
+
+def _reconciled(word: str, diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Say how one part may have most of the curvature of a layer where the word is "nearly linear"."""
+    bent = most_bent(diagnosis.layers)
+    if word != NEARLY or diagnosis.culprits or bent is None:
+        return ()
+    most, sizes = bent.shares["curvature"], diagnosis.curvature
+    return (
+        f"A large share of a small number is a small number: {bent.part} {most.who} has {percent(most.largest)} of "
+        f"what bends in layer {bent.layer}, but all that bends is ||H|| = {number(sizes.hessian_norm)}, which turns the "
+        f"gradient by at most {percent(sizes.hessian_times_radius_over_gradient)} of its length within R = 1.",
+    )
 
 
 def _culprit(diagnosis: Diagnosis, found: Found) -> Culprit:

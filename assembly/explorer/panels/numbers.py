@@ -18,7 +18,7 @@ NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
 
 
 class Numbers:
-    """The verdict, a sentence for the head of the page; findings and numbers, above everything else that is answered."""
+    """The verdict, a sentence for the head of the page; findings and numbers, above all other answers."""
 
     def __init__(self) -> None:
         self.verdict = Words(is_live=True)
