@@ -198,8 +198,9 @@ def _reconciled(word: str, diagnosis: Diagnosis) -> tuple[str, ...]:
     most, sizes = bent.shares["curvature"], diagnosis.curvature
     return (
         f"A large share of a small number is a small number: {bent.part} {most.who} has {percent(most.largest)} of "
-        f"what bends in layer {bent.layer}, but all that bends is ||H|| = {number(sizes.hessian_norm)}, which turns the "
-        f"gradient by at most {percent(sizes.hessian_times_radius_over_gradient)} of its length within R = 1.",
+        f"what bends in layer {bent.layer}, but all that bends is ||H|| = "
+        f"{number(sizes.hessian_norm)}, which turns the gradient by at most "
+        f"{percent(sizes.hessian_times_radius_over_gradient)} of its length within R = 1.",
     )
 
 
