@@ -127,7 +127,8 @@ class Forecast:
 
     Attributes
     ----------
-    n_parameters : int
+    n_parameters, n_layers : int
+        Layers with those of the inputs and of the output.
     weights : int
         Bytes of the network: weights, and the structure of edges that are stored one by one.
     """
@@ -135,7 +136,7 @@ class Forecast:
     def __init__(self, graph: Graph, program: Program) -> None:
         self._graph, self._program = graph, program
         self._trials = _Trials(program)
-        self.n_parameters = program.n_parameters
+        self.n_parameters, self.n_layers = program.n_parameters, len(graph.layers)
         self.weights = program.n_parameters * program.dtype.itemsize + sum(_held(block) for block in program.blocks)
 
     def gradient(self) -> Cost:

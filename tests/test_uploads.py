@@ -18,9 +18,10 @@ import pytest
 import assembly as am
 from assembly.errors import ArgumentError, AssemblyError, DataError, NonFiniteError, ResourceError
 from assembly.explorer import uploads
-from assembly.explorer.answers import numbers
+from assembly.explorer.answers import costs, numbers
 from assembly.explorer.script import script
 from assembly.explorer.state import DRAWN, POINTS, State, network
+from assembly.forecasting import Forecast
 
 NEURONS = {
     "format": "assembly-neurons",
@@ -155,6 +156,23 @@ def many_into_one():
     document = dense(n_inputs=10**8, size=10**8)
     document["graph"]["connections"] *= 900
     return {"net.json": as_bytes(document)}
+
+
+def test_the_bracket_of_a_file_is_forecast_from_its_own_layers(tmp_path, monkeypatch):
+    found, asked = uploads.read(saved(tmp_path, am.mlp(n_inputs=13, widths=[6, 5, 4, 3, 2], seed=0))), []
+    state = State(data="wine", width=16, depth=2).replace(file=found.key)
+
+    class Spy(Forecast):
+        def gram(self, layer):
+            asked.append(layer)
+            return super().gram(layer)
+
+    monkeypatch.setattr(costs, "library_forecast", lambda build: Spy(build().graph, build()._body.program))
+    costs.forecast_bracket(state)
+    assert asked == [2, 3, 4, 5]
+    asked.clear()
+    costs.forecast_bracket(state.replace(file=None))
+    assert asked == [2]
 
 
 HOSTILE = {

@@ -109,10 +109,15 @@ def long_forecast(state: State, stop: Stop = lambda: False) -> Forecast | None:
     True
     """
     check(stop)
-    if state.size.n_edges <= FEW_EDGES:
+    if _n_edges(state) <= FEW_EDGES:
         return None
     found = forecast(state)
     return found if any(one.is_long for one in (found.numbers, found.judged, found.curve)) else None
+
+
+def _n_edges(state: State) -> int:
+    upload = state.upload
+    return state.size.n_edges if upload is None else sum(one.n_edges for one in upload.first.graph.connections)
 
 
 def forecast_bracket(state: State, stop: Stop = lambda: False) -> Cost:
@@ -143,13 +148,9 @@ def forecast_bracket(state: State, stop: Stop = lambda: False) -> Cost:
     check(stop)
     found = library_forecast(state.build)
     norm = found.hessian_norm(TOLERANCE)
-    grams = [found.gram(layer) for layer in range(2, _n_layers(state) + 1)]
+    grams = [found.gram(layer) for layer in range(2, found.n_layers - 1)]
     seconds = GRAMS * sum(one.seconds for one in grams) + CLIMBS * norm.seconds
     return _cost(seconds, max(norm.n_bytes, *(4 * one.n_bytes for one in grams), 0))
-
-
-def _n_layers(state: State) -> int:
-    return state.depth + (state.middle is not None)
 
 
 def _cost(seconds: float, n_bytes: int) -> Cost:
