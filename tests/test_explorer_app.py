@@ -7,6 +7,7 @@ for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
 
 from assembly.explorer import app  # noqa: E402
 from assembly.explorer.presets import PRESETS  # noqa: E402
+from assembly.explorer.training import Training  # noqa: E402
 
 
 @pytest.fixture
@@ -47,6 +48,19 @@ def test_the_drawing_is_dressed_once_the_page_is_loaded(asked):
     assert page.network.drawing.theme == "dark"
     page.view.dark_theme = False
     assert page.network.drawing.theme == "light"
+
+
+def test_the_script_of_a_training_has_the_steps_that_are_shown(asked):
+    page = app.Explorer("width=8&depth=1&data=wine&panel=training&n_widths=1", lambda run: run())
+    page.begin()
+    under_way = Training(page.state)
+    under_way.go_on(7)
+    page._show({"training": under_way.shown()})
+    assert "n_steps=7, " in page.script.html
+    page.change(radius=2.0)
+    assert "n_steps=7, " in page.script.html
+    page.change(seed=1)
+    assert "n_steps=100, " in page.script.html
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from assembly.explorer import training
 from assembly.explorer.answers import curve, judged, numbers
 from assembly.explorer.script import script
 from assembly.explorer.state import POINTS, State
@@ -61,6 +62,42 @@ def test_the_script_of_every_builder_prints_its_numbers(builder, source, capsys)
     state = State(builder=builder, width=8, depth=2, data=source, seed=1, panel="linear", direction="gradient")
     exec(compile(script(state), "script", "exec"), {})
     assert_same(state, capsys.readouterr().out)
+
+
+TRAINED = re.compile(r"^    (\w+) \S+ \((\S+)\)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        State(width=64, depth=1, data="wine", n_widths=2, factor=0.5, seed=3, panel="training"),
+        State(width=8, depth=1, data=POINTS, points=[(1.0, 0.5, 1), (-0.5, 1.0, -1)], n_widths=1, panel="training"),
+        State(width=64, depth=1, data="wine", n_widths=1, factor=8.0, panel="training"),
+    ],
+    ids=["widths", "painted", "diverges"],
+)
+def test_the_script_of_a_training_prints_what_the_panel_shows(state):
+    there = training.Training(state)
+    there.go_on(40)
+    shown = there.shown().lanes
+    printed = run(script(state, max(lane.step for lane in shown)))
+    first, *parts = re.split(r"^width (\d+), step (\d+):$", printed, flags=re.MULTILINE)
+    assert_same(state, first)
+    assert len(parts) == 3 * len(shown)
+    for lane, width, step, numbers_of in zip(shown, parts[::3], parts[1::3], parts[2::3], strict=True):
+        assert (int(width), int(step)) == (lane.width, lane.steps[-1])
+        assert {name: float(value) for name, value in TRAINED.findall(numbers_of)} == pytest.approx(
+            {
+                "loss": lane.losses["network"][-1],
+                "loss_linearized": lane.losses["linearized"][-1],
+                "loss_quadratic": lane.losses["quadratic"][-1],
+                "distance": lane.distance[-1],
+                "kernel_change": lane.kernel_change[-1],
+            },
+            rel=1e-12, nan_ok=True,
+        )  # fmt: skip
+        for note in lane.notes:
+            assert note in printed
 
 
 def test_the_script_needs_no_explorer():

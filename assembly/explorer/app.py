@@ -22,7 +22,7 @@ from assembly.explorer.panels.network import Network
 from assembly.explorer.panels.numbers import Numbers
 from assembly.explorer.panels.scaling import Scaling
 from assembly.explorer.panels.tour import Tour
-from assembly.explorer.panels.training import Training
+from assembly.explorer.panels.training import FRAME, Training
 from assembly.explorer.script import script
 from assembly.explorer.state import State
 from assembly.explorer.tour import TOUR, start
@@ -68,11 +68,12 @@ class Explorer:
         self.network = Network(self.change, self._ask)
         self.scaling = Scaling(post, self._ask, self._once_begun, owns_machine=owns_machine)
         self.trainer = Jobs(post, self._show)
+        self.training = Training(self.change, self.trainer.submit, self._once_begun)
         self._below: dict[str, Below] = {
             "linear": self.linear,
             "assembly": self.network,
             "scaling": self.scaling,
-            "training": Training(self.change, self.trainer.submit, self._once_begun),
+            "training": self.training,
             "tour": Tour(self.choose, self._ask, self._once_begun),
         }
         self.shown = pmui.RadioButtonGroup(
@@ -163,9 +164,9 @@ class Explorer:
     def _renew(self) -> None:
         """Show the state everywhere, and have it answered."""
         self._sync()
-        self.script.html = _script(self.state)
         for one in self._answering:
             one.wait(self.state)
+        self.script.html = _script(self.state, self.training.n_steps)
         self.jobs.submit({**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)})
         self.slow.submit(self.linear.slow_tasks(self.state) if self._looked_at == "linear" else {})
 
@@ -207,6 +208,8 @@ class Explorer:
         for name, answer in frames.items():
             for one in self._answering:
                 one.show(name, answer)
+        if FRAME in frames and not self.training.plays:
+            self.script.html = _script(self.state, self.training.n_steps)
 
     def _walked(self, query: str) -> None:
         """Follow the browser back and forth."""
@@ -249,8 +252,9 @@ def _read(query: str, owns: Callable[[str], bool] = lambda key: False) -> tuple[
         return State(), failure(f"The address holds something else than a state of the explorer. {error}")
 
 
-def _script(state: State) -> str:
+def _script(state: State, n_steps: int) -> str:
+    text = script(state, n_steps) if n_steps else script(state)
     return (
         '<p><button type="button" data-copies="pre" data-label="Copy as Python">Copy as Python</button></p>'
-        f'<details><summary>The same in Python</summary><pre tabindex="0">{escape(script(state))}</pre></details>'
+        f'<details><summary>The same in Python</summary><pre tabindex="0">{escape(text)}</pre></details>'
     )

@@ -9,19 +9,25 @@ from assembly.data import BUILT_IN
 from assembly.diagnostics.dominance import TOLERANCE
 from assembly.explorer.answers import FEW_POINTS, MANY_PARAMETERS, N_POINTS
 from assembly.explorer.state import DRAWN, POINTS, State
+from assembly.explorer.training import BESIDE, N_INPUTS, RECORDED, widths
 
 _PART_KEYS = ("activation", "readout", "dtype")  # of what a committee is made of
 
 
-def script(state: State) -> str:
-    """Return a Python program that prints the numbers of a state, and its diagnosis; with a curve on that panel.
+FEW_STEPS = 100
+
+
+def script(state: State, n_steps: int = FEW_STEPS) -> str:
+    """Return a Python program that prints the numbers of a state, and its diagnosis; a curve or a training likewise.
 
     Every number is printed twice: as on the page, and with all its figures. `assembly.explorer.answers` computes them
-    with the same calls.
+    with the same calls, `assembly.explorer.training` with the same steps.
 
     Parameters
     ----------
     state : State
+    n_steps : int
+        Of training, on that panel: 1 or more.
 
     Returns
     -------
@@ -41,11 +47,14 @@ def script(state: State) -> str:
     lines = [*_head(state), "", *_input(state), *_network(state), "", *_numbers(state)]
     if state.panel == "linear":
         lines += ["", *_curve(state)]
+    if state.panel == "training" and state.data != DRAWN:  # drawn inputs have no targets
+        lines += ["", *_training(state, n_steps)]
     return "\n".join([*lines, ""])
 
 
 def _head(state: State) -> list[str]:
     own = ["from assembly.data import load"] if state.data in BUILT_IN else []
+    own += ["from assembly.errors import DivergenceError"] if state.panel == "training" else []
     return [
         f"# {state.to_query()}",
         "import numpy as np",
@@ -58,7 +67,8 @@ def _head(state: State) -> list[str]:
 
 
 def _is_random(state: State) -> bool:
-    return state.data == DRAWN or (state.panel == "linear" and state.direction == "random")
+    is_drawn = state.panel == "linear" and state.direction == "random"
+    return state.data == DRAWN or is_drawn or state.panel == "training"
 
 
 def _input(state: State) -> list[str]:
@@ -131,3 +141,37 @@ def _curve(state: State) -> list[str]:
         "    f, tangent = float(net.with_parameters(net.parameters + t * u)(x)), float(value + t * slope)",
         '    print(f"t = {t:.4g}: f = {f!r}, tangent = {tangent!r}")',
     ]
+
+
+def _training(state: State, n_steps: int) -> list[str]:
+    """Return the lines that train every width of the panel."""
+    first, *rest = widths(state)
+    others = [["", *_network(state.replace(width=width)), f"trained(net, {width})"] for width in rest]
+    return [
+        *_targets(state),
+        f'rows = generator({state.seed}, "training rows").permutation(len(X))[:{N_INPUTS}]',
+        "",
+        "",
+        "def trained(net, width):",
+        '    usual = am.train(net, X[rows], y[rows], n_steps=1, beside=()).settings["step_size"]',
+        f"    options = dict(step_size={state.factor!r} * usual, n_steps={n_steps}, every=1, seed={state.seed})",
+        "    try:",
+        f"        run = am.train(net, X[rows], y[rows], record={RECORDED!r}, beside={BESIDE!r}, **options)",
+        "    except DivergenceError as error:",
+        "        run = error.history",
+        "        print(error)",
+        "    print(f\"width {width}, step {run['step'][-1]:.0f}:\")",
+        f'    for name in ("loss", *(f"loss_{{name}}" for name in {BESIDE!r}), "distance", "kernel_change"):',
+        '        print(f"    {name} {run[name][-1]:.4g} ({float(run[name][-1])!r})")',
+        "",
+        "",
+        f"trained(net, {first})",
+        *(line for lines in others for line in lines),
+    ]
+
+
+def _targets(state: State) -> list[str]:
+    if state.data == POINTS:
+        points = f"np.array({[list(point) for point in state.points]!r}, dtype=float)"
+        return [f"points = {points}", "X, y = points[:, :2], points[:, 2]"]
+    return [f'data = load("{state.data}")', "X, y = data.inputs, data.targets"]

@@ -57,6 +57,13 @@ class Training:
         Called with tasks for a worker of the panel's own, instead of those before.
     once_begun : callable
         Called with what a button does: that is done now, or when the page begins.
+
+    Attributes
+    ----------
+    plays : bool
+        Whether it goes on by itself.
+    n_steps : int
+        Made so far, as shown.
     """
 
     def __init__(
@@ -65,7 +72,8 @@ class Training:
         ask: Callable[[Mapping[str, Task]], None],
         once_begun: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._ask, self._is_quiet, self._plays = ask, False, False
+        self._ask, self._is_quiet = ask, False
+        self.plays, self.n_steps = False, 0
         self._held = _Held(None)
         self.play = pmui.Button(label="Play", variant="contained", width=110)
         self.step = pmui.Button(label="Step", variant="outlined", width=90)
@@ -137,22 +145,22 @@ class Training:
             self._draw(answer)
             if all(lane.status != TRAINING for lane in answer.lanes):
                 self._rest()
-            elif self._plays:
+            elif self.plays:
                 self._go(MOST_STEPS)
 
     def _begin(self, state: State | None) -> None:
         self._rest()
-        self._held = _Held(state)
+        self._held, self.n_steps = _Held(state), 0
         self.notes.html, self.notice.html = "", ""
         self.sentence.html = '<p class="waiting">The kernels are being computed ...</p>'
         if state is not None:
             self._ask({FORECAST: lambda stop: training.forecast(state), FRAME: partial(_frame, self._held, 0)})
 
     def _toggle(self) -> None:
-        if self._plays:
+        if self.plays:
             self._rest()
             return
-        self._plays, self.play.label = True, "Pause"
+        self.plays, self.play.label = True, "Pause"
         self._go(MOST_STEPS)
 
     def _go(self, n_steps: int) -> None:
@@ -162,13 +170,14 @@ class Training:
             self._ask({FRAME: partial(_frame, self._held, n_steps)})
 
     def _rest(self) -> None:
-        self._plays, self.play.label = False, "Play"
+        self.plays, self.play.label = False, "Play"
 
     def _changed(self, change: Callable[..., None], name: str, value: Any) -> None:
         if not self._is_quiet and value is not None:
             change(**{name: round(value, 2) if name == "factor" else value})
 
     def _draw(self, shown: Shown) -> None:
+        self.n_steps = max(lane.step for lane in shown.lanes)
         self.sentence.html = f"<p>{escape(shown.sentence)}</p>"
         told = [f"Width {lane.width}: {note}" for lane in shown.lanes for note in lane.notes]
         if any(lane.status == DIVERGED for lane in shown.lanes):
