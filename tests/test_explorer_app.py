@@ -63,6 +63,45 @@ def test_the_script_of_a_training_has_the_steps_that_are_shown(asked):
     assert "n_steps=100, " in page.script.html
 
 
+STUDY = "quantity=gradient_norm&narrowest=5&widest=128&seeds=7&n_measured=3"
+
+
+def test_the_choices_of_a_study_stand_in_the_address(asked):
+    page = app.Explorer(f"width=8&panel=scaling&{STUDY}", lambda run: run())
+    chosen = {name: widget.value for name, widget in page.scaling.choices.items()}
+    wanted = {"quantity": "gradient_norm", "narrowest": 5, "widest": 128, "seeds": 7, "n_measured": 3}
+    assert chosen == wanted
+    assert 5 in page.scaling.narrowest.options
+    page.scaling.seeds.value = 11
+    assert page.state.seeds == 7
+    page.begin()
+    assert (page.state.seeds, page.scaling.seeds.value) == (11, 11)
+    asked.clear()
+    page.scaling.quantity.value = "hessian_norm"
+    assert asked == ["scaling forecast"]  # and nothing of the network
+    there = app.Explorer(page.browser.query, lambda run: run())
+    assert there.state == page.state
+    assert there.state.of_study == {**wanted, "seeds": 11, "quantity": "hessian_norm"}
+    assert there.scaling._specified().seeds == 11
+
+
+def test_a_study_stays_as_it_was_chosen_when_another_network_is(asked):
+    page = app.Explorer(f"width=8&{STUDY}", lambda run: run())
+    page.begin()
+    page.choose(PRESETS["mean field"].state)
+    assert page.state == PRESETS["mean field"].state.replace(**page.state.of_study)
+    assert (page.state.seeds, page.scaling.seeds.value) == (7, 7)
+
+
+def test_a_study_of_painted_points_is_refused_with_what_to_do_instead(asked):
+    page = app.Explorer("width=8&data=points&panel=scaling", lambda run: run())
+    page.begin()
+    (task,) = page.scaling.tasks(page.state).values()
+    page.scaling.show("scaling forecast", task(lambda: False))
+    for words in ("stand in no file that a study could name", "Choose one of the data sets", "into a CSV file"):
+        assert words in page.scaling.cost.html
+
+
 @pytest.mark.parametrize(
     "query",
     ["width=-3", "width=" + "9" * 4000, "width=4&width=5", "seed=%00", "points=nan,1", "builder=<script>", "x" * 9000,

@@ -11,7 +11,7 @@ import assembly as am
 from assembly import activations, data
 from assembly.architectures.drawing import READOUTS
 from assembly.errors import ArgumentError, AssemblyError, ResourceError, UnknownNameError
-from assembly.explorer.state import CHOICES, DRAWN, POINTS, State, network, takes
+from assembly.explorer.state import CHOICES, DRAWN, OF_STUDY, POINTS, State, network, takes
 from assembly.study.builders import BUILDERS
 
 X_OF_POINTS = ((0.1, -2.0), (1e-7, 3.5))
@@ -29,7 +29,8 @@ def states(draw):
     fields |= {"data": source, "points": draw(st.lists(point, min_size=1, max_size=5))}
     fields["row"] = draw(st.integers(0, len(fields["points"]) - 1 if source == POINTS else 177))
     return State(
-        **fields, **{name: draw(values(CHOICES[name])) for name in ("seed", "radius", "colour", "direction", "panel")}
+        **fields,
+        **{name: draw(values(CHOICES[name])) for name in ("seed", "radius", "colour", "direction", "panel", *OF_STUDY)},
     )
 
 

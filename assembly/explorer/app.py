@@ -66,7 +66,7 @@ class Explorer:
         self.numbers = Numbers()
         self.linear = Linear(self.change)
         self.network = Network(self.change, self._ask)
-        self.scaling = Scaling(post, self._ask, self._once_begun, owns_machine=owns_machine)
+        self.scaling = Scaling(post, self._ask, self._once_begun, self.keep, owns_machine=owns_machine)
         self.trainer = Jobs(post, self._show)
         self.training = Training(self.change, self.trainer.submit, self._once_begun)
         self._below: dict[str, Below] = {
@@ -109,23 +109,39 @@ class Explorer:
         if self._early is not None:
             self._early.append(partial(self.change, **changes))
             return
-        try:
-            state = self.state.replace(**changes)
-        except AssemblyError as error:
-            self.message.html = failure(str(error))
-            self._sync()
+        state = self._with(changes)
+        if state is not None:
+            self.choose(state)
+
+    def keep(self, **changes: Any) -> None:
+        """Change fields that nothing depends on but what one panel asks for itself: the rest is not computed again."""
+        if self._early is not None:
+            self._early.append(partial(self.keep, **changes))
             return
-        self.choose(state)
+        self.state = self._with(changes) or self.state
+        self._sync()
+        self.browser.query = self.state.to_query()
+        self.script.html = _script(self.state, self.training.n_steps)
 
     def choose(self, state: State) -> None:
-        """Go to a state."""
+        """Go to a state; what a study measures stays as it is."""
         if self._early is not None:
             self._early.append(partial(self.choose, state))
             return
         self.message.html = ""
+        state = state.replace(**self.state.of_study)
         if state != self.state:
             self.state = state
             self._renew()
+
+    def _with(self, changes: Mapping[str, Any]) -> State | None:
+        """Return the state with some fields changed, or say why not."""
+        try:
+            return self.state.replace(**changes)
+        except AssemblyError as error:
+            self.message.html = failure(str(error))
+            self._sync()
+            return None
 
     def close(self) -> None:
         """End the work of the page."""

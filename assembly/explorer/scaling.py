@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 from assembly import data as datasets
-from assembly.checks import check_count, check_name
 from assembly.diagnostics.rates import MINIMUM_SPAN
 from assembly.errors import ArgumentError, ResourceError
-from assembly.explorer.state import LARGEST_NETWORK, State
+from assembly.explorer.state import LARGEST_NETWORK, MOST_MEASURED, MOST_SEEDS, QUANTITIES, WIDEST, State, checked
 from assembly.forecasting import forecast as library_forecast
 from assembly.memory import gibibytes
 from assembly.progress import duration
@@ -22,9 +21,6 @@ from assembly.study.precedents import claims_on
 from assembly.study.runner import check_memory, memory_needed
 from assembly.study.specification import ArchitectureSpecification, Specification
 
-NARROWEST, WIDEST = 4, 4096
-FEWEST_SEEDS, MOST_SEEDS = 3, 30
-MOST_MEASURED = 16  # inputs
 MOST_ARCHITECTURES = 6  # colours of the picture
 MOST_POINTS = 2000  # of a study
 MOST_STEPS = 10_000  # of training at a point
@@ -32,11 +28,6 @@ MOST_LAYERS = 16
 LONGEST_RUN = 7200.0  # seconds
 TOLERANCE = 1e-4
 NAME = "scaling"
-QUANTITIES = {
-    one.column: f"{one.text.replace(', layer {l}', ', every layer')}{' (takes long)' if one.is_on_request else ''}"
-    for one in quantities.QUANTITIES
-    if not one.is_status
-}
 _COUNTS = ("n_blocks", "n_layers", "n_factors", "reach", "n_outputs")
 _STARTING = 4.0  # seconds until a worker measures
 _PASSES = 30  # gradients that a point takes at an input besides the norm of the Hessian
@@ -73,18 +64,15 @@ class Choices:
     (8, 16, 32, 64, 100)
     """
 
-    quantity: str = "hessian_norm"
-    narrowest: int = 16
-    widest: int = 256
-    seeds: int = 5
-    n_measured: int = 2
+    quantity: str = State.quantity
+    narrowest: int = State.narrowest
+    widest: int = State.widest
+    seeds: int = State.seeds
+    n_measured: int = State.n_measured
 
     def __post_init__(self) -> None:
-        check_name("quantity", self.quantity, QUANTITIES)
-        check_count("narrowest", self.narrowest, NARROWEST, WIDEST)
-        check_count("widest", self.widest, NARROWEST, WIDEST)
-        check_count("seeds", self.seeds, FEWEST_SEEDS, MOST_SEEDS)
-        check_count("n_measured", self.n_measured, 1, MOST_MEASURED)
+        for one in fields(self):
+            checked(one.name, getattr(self, one.name))
         if self.widest < MINIMUM_SPAN * self.narrowest:
             raise ArgumentError(
                 f"The 'widest' argument must be at least {MINIMUM_SPAN} times 'narrowest', here "
@@ -154,8 +142,11 @@ def specified(states: Sequence[State], choices: Choices) -> Specification:
         )
     if last.data not in datasets.BUILT_IN:
         raise ArgumentError(
-            f"The 'data' argument must be one of {', '.join(datasets.BUILT_IN)} for a study, whose file names its "
-            f"data. Got {last.data!r}."
+            f"The 'data' argument must be one of {', '.join(datasets.BUILT_IN)} for a study. Got {last.data!r}: inputs "
+            "that are painted or drawn here stand in no file that a study could name, and a study scales its inputs, "
+            "which these are not. Choose one of the data sets on the left; or write points of your own into a CSV "
+            "file, two numbers and a class in a line, name it as 'source' under [data] in a study.toml, and run "
+            "`assembly study study.toml`."
         )
     entries = [_entry(name, state) for name, state in named.items()]
     claims = [claim for one in entries for claim in claims_on(one, [choices.quantity])]

@@ -17,7 +17,7 @@ from assembly.checks import check_count, check_name, check_number, suggest
 from assembly.errors import ArgumentError, ResourceError, UnknownNameError
 from assembly.explorer import uploads
 from assembly.seeds import generator
-from assembly.study import specification
+from assembly.study import quantities, specification
 from assembly.study.builders import BUILDERS, Builder, Size
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ LONGEST_QUERY = 8192  # characters
 _LISTS = ("hidden", "channels", "part")  # keys of builders that hold an entry for every layer,
 _NUMBERS = ("n_blocks", "n_layers", "n_factors")  # and that hold their number
 _NEEDS_A_MIDDLE = "bottleneck"
+NARROWEST, WIDEST = 4, 4096  # of a study,
+FEWEST_SEEDS, MOST_SEEDS = 3, 30
+MOST_MEASURED = 16  # inputs
+OF_STUDY = ("quantity", "narrowest", "widest", "seeds", "n_measured")  # what the panel Scaling measures, no network
+QUANTITIES = {
+    one.column: f"{one.text.replace(', layer {l}', ', every layer')}{' (takes long)' if one.is_on_request else ''}"
+    for one in quantities.QUANTITIES
+    if not one.is_status
+}
 _FORMULAS = {name: f"{name}: {formula}" for name, formula in activations.FORMULAS.items()}
 
 
@@ -96,6 +105,12 @@ CHOICES: dict[str, Choice] = {
                        minimum=1, maximum=3),
     "factor": Choice("Step size", "in training: times the usual one, half of what is stable when linearised", "number",
                      minimum=0.1, maximum=8.0),
+    "quantity": Choice("Quantity", "in a study over widths: what is measured", "name", QUANTITIES),
+    "narrowest": Choice("Narrowest width", "of a study", "count", minimum=NARROWEST, maximum=WIDEST),
+    "widest": Choice("Widest width", "of a study", "count", minimum=NARROWEST, maximum=WIDEST),
+    "seeds": Choice("Seeds", "of a study: networks at each width", "count", minimum=FEWEST_SEEDS, maximum=MOST_SEEDS),
+    "n_measured": Choice("Inputs", "of a study: at which each network is measured", "count", minimum=1,
+                         maximum=MOST_MEASURED),
     "tour_step": Choice("Step of the tour", "from one neuron to any graph", "count", minimum=1, maximum=7),
     "colour": Choice("Colour", "the quantity that colours the neurons", "name", {
         "share": "share of the layer's gradient",
@@ -160,6 +175,9 @@ class State:
         Networks trained side by side, each a quarter as wide as the one before.
     factor : float
         Their step size, times the usual one.
+    quantity : str
+    narrowest, widest, seeds, n_measured : int
+        Of a study over widths, see `assembly.explorer.scaling.Choices`.
     tour_step : int
     colour, direction, panel : str
 
@@ -193,6 +211,11 @@ class State:
     radius: float = 1.0
     n_widths: int = 2
     factor: float = 1.0
+    quantity: str = "hessian_norm"
+    narrowest: int = 16
+    widest: int = 256
+    seeds: int = 5
+    n_measured: int = 2
     tour_step: int = 1
     colour: str = "share"
     direction: str = "gradient"
@@ -206,7 +229,7 @@ class State:
                 object.__setattr__(self, name, usual)
         if self.builder == _NEEDS_A_MIDDLE and self.middle is None:
             object.__setattr__(self, "middle", 1)
-        for name, choice in CHOICES.items():
+        for name in CHOICES:
             value = getattr(self, name)
             if name in ("middle", "file", *_OWN) and value is None:
                 continue
@@ -215,7 +238,7 @@ class State:
                     f"The '{name}' argument must be left out with builder {self.builder!r}, which has no use for it. "
                     f"Got {value!r}."
                 )
-            object.__setattr__(self, name, _checked(name, choice, value))
+            object.__setattr__(self, name, checked(name, value))
         if self.data == DRAWN and self.file is None:
             raise ArgumentError("The 'data' argument must be other than 'drawn' for a network that is composed.")
         if self.upload is not None and self.upload.first.n_inputs != self.n_columns:
@@ -266,6 +289,11 @@ class State:
     def size(self) -> Size:
         """What the network holds, known before it is built."""
         return self.made_by.size(self.shape, self.width, self.options)
+
+    @property
+    def of_study(self) -> dict[str, Any]:
+        """What the panel Scaling measures, by the names of its fields."""
+        return {name: getattr(self, name) for name in OF_STUDY}
 
     @cached_property
     def inputs(self) -> NDArray[np.float64]:
@@ -419,7 +447,7 @@ def network(state: State) -> Assembly:
     """
     if state.file is not None:
         return _network_of_file(state.file, state.seed)
-    plain = {"colour", "direction", "factor", "n_widths", "panel", "points", "radius", "row", "tour_step"}
+    plain = {"colour", "direction", "factor", "n_widths", "panel", "points", "radius", "row", "tour_step", *OF_STUDY}
     kept = {name: getattr(state, name) for name in CHOICES if name not in plain}
     return _network(State(**kept))
 
@@ -469,8 +497,20 @@ def _layers(usual: int | str, depth: int, middle: int | None) -> list[int | str]
     return layers
 
 
-def _checked(name: str, choice: Choice, value: Any) -> Any:
-    """Return a value as its field keeps it, or raise an error that names the field."""
+def checked(name: str, value: Any) -> Any:
+    """Return a value as its field keeps it, or raise an error that names the field.
+
+    Raises
+    ------
+    UnknownNameError, ArgumentError
+        If it is not what `CHOICES` says.
+
+    Examples
+    --------
+    >>> checked("radius", 2)
+    2.0
+    """
+    choice = CHOICES[name]
     if choice.kind == "name":
         return check_name(name, value, choice.names)
     if choice.kind == "points":

@@ -13,7 +13,7 @@ from assembly.explorer.components import Words
 from assembly.explorer.panels.files import Files
 from assembly.explorer.panels.plane import Painted
 from assembly.explorer.presets import PRESETS
-from assembly.explorer.state import CHOICES, DRAWN, POINTS, State, takes
+from assembly.explorer.state import CHOICES, DRAWN, OF_STUDY, POINTS, State, takes
 
 OWN = "your own"
 _TYPED = ("row", "seed")
@@ -220,5 +220,5 @@ def _number(text: str) -> float | str:
 
 def _same(one: State, other: State) -> bool:
     """Whether two states build and measure the same, whatever is looked at."""
-    looked_at = ("panel", "colour", "direction", "n_widths", "factor", "tour_step")
+    looked_at = ("panel", "colour", "direction", "n_widths", "factor", "tour_step", *OF_STUDY)
     return one.replace(**{name: getattr(other, name) for name in looked_at}) == other

@@ -79,7 +79,7 @@ class Network:
     def wait(self, state: State) -> None:
         """Close the neuron of another network."""
         before, self._state = self._state, state
-        if before is None or before.replace(colour=state.colour, panel=state.panel) != state:
+        if before is None or before.replace(colour=state.colour, panel=state.panel, **state.of_study) != state:
             self._close()
 
     def dress(self, *, is_dark: bool) -> None:

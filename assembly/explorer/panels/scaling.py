@@ -19,7 +19,7 @@ from assembly.explorer import keeping, scaling, scaling_picture
 from assembly.explorer.components import Words, failure, table
 from assembly.explorer.jobs import Failure, Task
 from assembly.explorer.live_study import Frame, LiveStudy, Status
-from assembly.explorer.state import State
+from assembly.explorer.state import CHOICES, FEWEST_SEEDS, MOST_MEASURED, MOST_SEEDS, State
 from assembly.study.specification import Specification, dump
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -43,6 +43,8 @@ class Scaling:
         Called with tasks that are answered by `show`.
     once_begun : callable
         Does something as soon as what it changes arrives in the browser.
+    keep : callable
+        Called with the choices of a study that a visitor changed.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class Scaling:
         post: Callable[[Callable[[], None]], object],
         ask: Callable[[Mapping[str, Task]], object],
         once_begun: Callable[[Callable[[], None]], None],
+        keep: Callable[..., None],
         *,
         owns_machine: bool,
     ) -> None:
-        self._ask, self._once_begun = ask, once_begun
+        self._ask, self._once_begun, self._keep = ask, once_begun, keep
         self._live = LiveStudy(post, self._show_frame)
         self._places = keeping.Places(owns_machine=owns_machine)
         self._state = State()
@@ -62,22 +65,24 @@ class Scaling:
         self._folder: Path | None = None
         self._frame: Frame | None = None
         self._is_quiet = False
-        usual = scaling.Choices()
         wide = {"sizing_mode": "stretch_width"}
         self.quantity = pmui.Select(
             label="Quantity",
-            options={text: name for name, text in scaling.QUANTITIES.items()},
-            value=usual.quantity,
+            options={text: name for name, text in CHOICES["quantity"].names.items()},
+            value=State.quantity,
             **wide,
         )
-        self.narrowest = pmui.Select(label="Narrowest width", options=list(_WIDTHS), value=usual.narrowest, **wide)
-        self.widest = pmui.Select(label="Widest width", options=list(_WIDTHS), value=usual.widest, **wide)
-        self.seeds = pmui.IntSlider(
-            label="Seeds", start=scaling.FEWEST_SEEDS, end=scaling.MOST_SEEDS, value=usual.seeds, **wide
-        )
-        self.n_measured = pmui.IntSlider(
-            label="Inputs", start=1, end=scaling.MOST_MEASURED, value=usual.n_measured, **wide
-        )
+        self.narrowest = pmui.Select(label="Narrowest width", options=list(_WIDTHS), value=State.narrowest, **wide)
+        self.widest = pmui.Select(label="Widest width", options=list(_WIDTHS), value=State.widest, **wide)
+        self.seeds = pmui.IntSlider(label="Seeds", start=FEWEST_SEEDS, end=MOST_SEEDS, value=State.seeds, **wide)
+        self.n_measured = pmui.IntSlider(label="Inputs", start=1, end=MOST_MEASURED, value=State.n_measured, **wide)
+        self.choices = {
+            "quantity": self.quantity,
+            "narrowest": self.narrowest,
+            "widest": self.widest,
+            "seeds": self.seeds,
+            "n_measured": self.n_measured,
+        }
         self.overlaid = pmui.CheckBoxGroup(
             label="Architectures", options=[], value=[], inline=True, visible=False, **wide
         )
@@ -113,8 +118,18 @@ class Scaling:
     # --- what the page asks of every panel ---------------------------------------------------------------------------
 
     def sync(self, state: State) -> None:
-        """Show the architecture that a run would measure."""
+        """Show the choices of a study, without telling of it, and the architecture that a run would measure."""
         self._state = state
+        self._is_quiet = True
+        try:
+            for widget, width in ((self.narrowest, state.narrowest), (self.widest, state.widest)):
+                options = sorted({*_WIDTHS, width})  # an address may have any
+                if widget.options != options:
+                    widget.options = options
+            for name, widget in self.choices.items():
+                widget.value = getattr(state, name)
+        finally:
+            self._is_quiet = False
         self._say_subject()
 
     def wait(self, state: State) -> None:
@@ -150,8 +165,9 @@ class Scaling:
     # --- what a visitor does -----------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for widget in (self.quantity, self.narrowest, self.widest, self.seeds, self.n_measured, self.overlaid):
-            widget.param.watch(lambda _: self._once_begun(self._chosen), "value")
+        for name, widget in self.choices.items():
+            widget.param.watch(lambda event, name=name: self._keep_one(name, event.new), "value")
+        self.overlaid.param.watch(lambda _: self._once_begun(self._chosen), "value")
         self.shown.param.watch(lambda _: self._draw(), "value")
         for button, act in (
             (self.add, self._add),
@@ -168,6 +184,11 @@ class Scaling:
             act()
         except AssemblyError as error:
             self.progress.html = failure(str(error))
+
+    def _keep_one(self, name: str, value: Any) -> None:
+        if not self._is_quiet and value is not None:
+            self._keep(**{name: value})
+            self._once_begun(self._chosen)
 
     def _chosen(self) -> None:
         if not self._is_quiet:
@@ -220,13 +241,7 @@ class Scaling:
         states = [one.replace(data=self._state.data, radius=self._state.radius) for one in states]
         return scaling.specified(
             states,
-            scaling.Choices(
-                self.quantity.value,
-                self.narrowest.value,
-                self.widest.value,
-                self.seeds.value,
-                self.n_measured.value,
-            ),
+            scaling.Choices(**self._state.of_study),
         )
 
     def _begin(self, study: Specification, folder: Path, *, measures: bool = True) -> None:

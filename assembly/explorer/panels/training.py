@@ -18,7 +18,7 @@ from assembly.explorer.answers import Cost, Stop
 from assembly.explorer.colours import LIGHT, hex_colours
 from assembly.explorer.components import Words, failure, table
 from assembly.explorer.jobs import Failure, Task
-from assembly.explorer.state import CHOICES, State
+from assembly.explorer.state import CHOICES, OF_STUDY, State
 from assembly.explorer.training import DIVERGED, MODELS, MOST_STEPS, TRAINING, Lane, Plane, Shown
 
 FRAME, FORECAST = "training", "training forecast"
@@ -43,7 +43,7 @@ _LEGEND = "".join(
 )
 _LEGEND += "<p><small>Grey dashes are the targets; outputs far beyond them are in the table alone.</small></p>"
 _OF_PLANE = "<p><small>The output of the widest over the plane, and the points: circles +1, squares -1.</small></p>"
-_NOTHING_HERE = ("colour", "direction", "radius", "row", "panel", "tour_step")  # that training depends on
+_NOTHING_HERE = ("colour", "direction", "radius", "row", "panel", "tour_step", *OF_STUDY)  # that training depends on
 
 
 class Training:
