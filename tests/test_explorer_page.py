@@ -323,6 +323,46 @@ def test_what_takes_long_is_said_before_and_left_for_what_is_newer(page, address
     expect(page.locator(".work")).to_have_count(0)
 
 
+def test_two_visitors_at_a_hundred_dials_each_get_their_own_numbers(page, address, browser):
+    other = browser.new_page()
+    pages = {page: "wine", other: "digits"}
+    for one, data in pages.items():
+        one.goto(f"{address}?width=2&data={data}")
+        shown(one)
+        one.get_by_role("slider", name="Width").focus()
+    for _ in range(10):
+        for one in pages:
+            for key in ("ArrowRight",) * 6 + ("ArrowLeft",) * 5:
+                one.keyboard.press(key)
+    for one, data in pages.items():
+        expected = of_library(State(width=64, data=data))
+        until = time.monotonic() + 1e-3 * SOON
+        while shown(one) != expected and time.monotonic() < until:
+            time.sleep(0.1)
+        assert shown(one) == expected
+    other.close()
+
+
+def test_a_connection_that_is_cut_is_told_and_the_state_comes_back(browser, address):
+    context = browser.new_context()
+    left, routes = context.new_page(), []
+
+    def through(route):
+        route.connect_to_server()
+        routes.append(route)
+
+    left.route_web_socket(re.compile("/ws"), through)
+    left.goto(f"{address}?width=8&data=wine")
+    expected = shown(left)
+    routes[0].close()
+    sync_api.expect(left.get_by_role("alert")).to_contain_text("The server does not answer", timeout=SOON)
+    left.get_by_role("button", name="Load the page again").click()
+    sync_api.expect(left.get_by_role("alert")).to_have_text("", timeout=SOON)
+    assert shown(left) == expected
+    assert "width=8" in left.url
+    context.close()
+
+
 def test_a_page_that_its_server_left_says_so(browser):
     context = browser.new_context()
     left = context.new_page()

@@ -57,6 +57,7 @@ class Explorer:
 
     def __init__(self, query: str, post: Callable[[Callable[[], None]], object], *, owns_machine: bool = False) -> None:
         self._early: list[Callable[[], None]] | None = []
+        self._post, self._is_due = post, False
         self.state, sentence = _read(query)
         self.neuron = Jobs(post, self._show)
         self.jobs, self.slow = Jobs(post, self._show), Jobs(post, self._show, is_long=True)
@@ -132,7 +133,7 @@ class Explorer:
         state = state.replace(**self.state.of_study)
         if state != self.state:
             self.state = state
-            self._renew()
+            self._renew_soon()
 
     def _with(self, changes: Mapping[str, Any]) -> State | None:
         """Return the state with some fields changed, or say why not."""
@@ -177,8 +178,15 @@ class Explorer:
         theme.jslink(page, is_dark="dark_theme")
         return page
 
+    def _renew_soon(self) -> None:
+        """Show the state when what else came from the browser is read: a dial is turned through many states."""
+        if not self._is_due:
+            self._is_due = True
+            self._post(self._renew)
+
     def _renew(self) -> None:
         """Show the state everywhere, and have it answered."""
+        self._is_due = False
         self._sync()
         for one in self._answering:
             one.wait(self.state)
