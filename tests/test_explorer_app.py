@@ -7,6 +7,8 @@ for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
 
 from assembly.explorer import app  # noqa: E402
 from assembly.explorer.presets import PRESETS  # noqa: E402
+from assembly.explorer.state import State  # noqa: E402
+from assembly.explorer.tour import start  # noqa: E402
 from assembly.explorer.training import Training  # noqa: E402
 
 
@@ -61,6 +63,47 @@ def test_the_script_of_a_training_has_the_steps_that_are_shown(asked):
     assert "n_steps=7, " in page.script.html
     page.change(seed=1)
     assert "n_steps=100, " in page.script.html
+
+
+def test_the_tour_gives_the_network_back_that_it_took_the_place_of(asked):
+    page = app.Explorer("width=24&depth=3&middle=2&data=wine&row=5&panel=assembly", lambda run: run())
+    page.begin()
+    own, home = page.state, page.tour.home
+    assert not home.visible
+    page.shown.value = "tour"
+    assert page.state == start(1)
+    assert home.visible
+    page.tour._go(2)
+    page.shown.value = "linear"  # as a step asks for, with its dial
+    page.change(width=64)
+    page.shown.value = "tour"
+    home.clicks += 1
+    assert page.state == own.replace(tour_step=2)
+    assert not home.visible
+
+
+def test_the_tour_gives_the_newest_network_back(asked):
+    page = app.Explorer("width=24&depth=1", lambda run: run())
+    page.begin()
+    page.shown.value = "tour"
+    page.shown.value = "linear"
+    page.change(builder="resnet", depth=4)
+    own = page.state
+    page.shown.value = "tour"
+    home = page.tour.home
+    home.clicks += 1
+    assert page.state == own
+
+
+def test_a_tour_that_is_entered_before_the_page_is_loaded_changes_nothing_until_then(asked):
+    page = app.Explorer("width=24", lambda run: run())
+    page.shown.value = "tour"
+    assert (page.state.width, page.tour.home.visible) == (24, False)
+    page.begin()
+    assert (page.state, page.tour.home.visible) == (start(1), True)
+    own = State(width=24, panel="compose")
+    page.tour.home.clicks += 1
+    assert page.state.replace(panel="compose") == own
 
 
 STUDY = "quantity=gradient_norm&narrowest=5&widest=128&seeds=7&n_measured=3"

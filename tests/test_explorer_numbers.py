@@ -2,8 +2,11 @@
 
 import pytest
 
+pn = pytest.importorskip("panel")
 for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
     pytest.importorskip(package, reason="the extra 'explorer' is not installed")
+
+from bokeh.models import Legend  # noqa: E402
 
 from assembly.explorer import answers  # noqa: E402
 from assembly.explorer.panels.linear import Linear  # noqa: E402
@@ -58,6 +61,15 @@ def test_nothing_is_of_the_state_before_on_a_new_page():
     panel.wait(FIRST)
     assert "Of the state before" not in panel.verdict.html
     assert "computing ..." in panel.verdict.html
+
+
+def test_the_legend_of_the_curve_lies_outside_of_the_plot():
+    panel = Linear(lambda **changes: None)
+    (pane,) = panel.view.select(pn.pane.Bokeh)
+    drawn = pane.object
+    assert list(drawn.legend) == [one for one in drawn.above if isinstance(one, Legend)]
+    assert not any(isinstance(one, Legend) for one in drawn.center)
+    assert [one.label.value for one in drawn.legend[0].items] == ["f(w0 + t u)", "its tangent"]
 
 
 def test_the_sentence_on_the_curve_is_dimmed_likewise():

@@ -25,7 +25,7 @@ from assembly.explorer.panels.tour import Tour
 from assembly.explorer.panels.training import FRAME, Training
 from assembly.explorer.script import script
 from assembly.explorer.state import State
-from assembly.explorer.tour import TOUR, start
+from assembly.explorer.tour import TOUR, is_a_step, start
 from assembly.explorer.uploads import missing
 
 TITLE = "Explorer of assemblies"
@@ -70,12 +70,14 @@ class Explorer:
         self.scaling = Scaling(post, self._ask, self._once_begun, self.keep, owns_machine=owns_machine)
         self.trainer = Jobs(post, self._show)
         self.training = Training(self.change, self.trainer.submit, self._once_begun)
+        self.tour = Tour(self.choose, self._ask, self._once_begun, self._leave_tour)
+        self._own: State | None = None  # where the visitor was before the tour
         self._below: dict[str, Below] = {
             "linear": self.linear,
             "assembly": self.network,
             "scaling": self.scaling,
             "training": self.training,
-            "tour": Tour(self.choose, self._ask, self._once_begun),
+            "tour": self.tour,
         }
         self.shown = pmui.RadioButtonGroup(
             label="What is looked at",
@@ -204,9 +206,23 @@ class Explorer:
     def _look_at(self, panel: str) -> None:
         """Go to a panel; to the tour with the controls as its step has them."""
         if panel == TOUR != self.state.panel:
-            self.choose(start(self.state.tour_step))
+            self._once_begun(self._enter_tour)
         else:
             self.change(panel=panel)
+
+    def _enter_tour(self) -> None:
+        """Go to the step of the tour, and remember the network of the visitor."""
+        if self._own is None or not is_a_step(self.state):
+            self._own = self.state
+        self.tour.home.visible = True
+        self.choose(start(self.state.tour_step))
+
+    def _leave_tour(self) -> None:
+        """Go back to the network of the visitor."""
+        own, self._own = self._own, None
+        self.tour.home.visible = False
+        if own is not None:
+            self.choose(own.replace(tour_step=self.state.tour_step))
 
     def _once_begun(self, act: Callable[[], None]) -> None:
         """Do something now, or when the page begins."""

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assembly.explorer.answers import Stop, judged, numbers
-from assembly.explorer.state import State, network
+from assembly.explorer.state import OF_STUDY, State, network
 from assembly.lessons.question import Choice, Number, Question, Reply
 
 TOUR = "tour"
+_FREE = ("width", "row", "points", "radius", "n_widths", "factor", "tour_step", "colour", "direction", "panel",
+         *OF_STUDY)  # fmt: skip
 NEAR = 0.02  # of a number that is read off the page
 _NEVER: Stop = lambda: False  # noqa: E731
 
@@ -55,6 +57,18 @@ def start(position: int) -> State:
     1
     """
     return STEPS[position - 1].state.replace(panel=TOUR, tour_step=position)
+
+
+def is_a_step(state: State) -> bool:
+    """Return whether a state is that of a step, but for its width and what is looked at.
+
+    Examples
+    --------
+    >>> is_a_step(start(2).replace(width=64, panel="linear")), is_a_step(State())
+    (True, False)
+    """
+    free = {name: getattr(state, name) for name in _FREE}
+    return any(step.state.replace(**free) == state for step in STEPS)
 
 
 def reply(position: int, answer: object, stop: Stop = _NEVER) -> Reply:

@@ -118,6 +118,9 @@ def _figure(source: ColumnDataSource) -> Any:
     drawn.line(
         "t", "tangent", source=source, color=_ORANGE, line_width=2, line_dash="dashed", legend_label="its tangent"
     )
-    drawn.legend.location = "top_left"
-    drawn.legend.background_fill_alpha = 0.6
+    drawn.add_layout(drawn.legend[0], "above")  # beside the curve, not on it
+    drawn.legend.orientation = "horizontal"
+    drawn.legend.location = "left"
+    drawn.legend.background_fill_alpha = drawn.legend.border_line_alpha = 0.0
+    drawn.legend.padding = drawn.legend.margin = 2
     return drawn

@@ -30,6 +30,8 @@ class Tour:
         Called with the task that checks an answer.
     once_begun : callable
         Called with what a button does: that is done now, or when the page begins.
+    leave : callable
+        Called to go back to the network that was there before the tour.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Tour:
         choose: Callable[[State], None],
         ask: Callable[[Mapping[str, Task]], None],
         once_begun: Callable[[Callable[[], None]], None],
+        leave: Callable[[], None],
     ) -> None:
         self._choose, self._ask, self._position = choose, ask, 0
         self.words, self.said = Words(), Words(is_live=True)
@@ -46,6 +49,8 @@ class Tour:
         self.back = pmui.Button(label="Back", variant="outlined", width=90)
         self.next = pmui.Button(label="Next", variant="outlined", width=90)
         self.again = pmui.Button(label="Set the controls again", variant="outlined", width=210)
+        self.home = pmui.Button(label="Back to your network", variant="outlined", width=210, visible=False)
+        self.home.on_click(lambda _: once_begun(leave))
         for widget in (self.name, self.number):
             widget.param.watch(lambda _: self._forget(), "value")
         self.check.on_click(lambda _: once_begun(self._check))
@@ -56,7 +61,7 @@ class Tour:
             self.words,
             self.name,
             self.number,
-            pmui.FlexBox(self.check, self.back, self.next, self.again),
+            pmui.FlexBox(self.check, self.back, self.next, self.again, self.home),
             self.said,
             sizing_mode="stretch_width",
         )
