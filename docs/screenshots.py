@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FOLDER = Path(__file__).parent / "_static" / "explorer"
 LARGEST = 300_000  # bytes of a picture
-DESK, PHONE = (1280, 800), (390, 844)
+DESK, TALL, PHONE = (1280, 800), (1280, 960), (390, 844)
 SOON = 120_000  # milliseconds
 _N_COLOURS = 128
 
@@ -62,6 +62,13 @@ def open_a_neuron(page: Page) -> None:
     page.locator(".assembly-graph").scroll_into_view_if_needed()
 
 
+def see_the_square(page: Page) -> None:
+    """Let the square of the points be seen."""
+    page.get_by_role("application", name=re.compile("points of the plane")).evaluate(
+        "one => one.scrollIntoView({ block: 'center' })"
+    )
+
+
 def train_a_while(page: Page) -> None:
     """Train a hundred steps or so."""
     page.get_by_role("button", name="Play", exact=True).click()
@@ -71,8 +78,10 @@ def train_a_while(page: Page) -> None:
 
 
 VIEWS = {
-    "linear": View("width=1024&depth=2&data=digits&direction=worst", '[data-word="nearly linear"]'),
-    "bottleneck": View("width=512&depth=2&middle=1&direction=worst", '[data-word="narrow layer"]', scheme="dark"),
+    "linear": View("width=1024&depth=2&data=digits&direction=worst", '[data-word="nearly linear"]', size=TALL),
+    "bottleneck": View(
+        "width=512&depth=2&middle=1&direction=worst", '[data-word="narrow layer"]', size=TALL, scheme="dark"
+    ),
     "assembly": View("width=12&depth=2&data=wine&panel=assembly&colour=adjoint", ".edge", act=open_a_neuron),
     "training": View(
         "width=256&depth=2&data=wine&panel=training&n_widths=3", "[data-lane]", size=(1280, 1280), act=train_a_while
@@ -81,6 +90,7 @@ VIEWS = {
         "width=64&data=points&points=0.8,0.6,1;1.1,-0.2,1;0.4,1.2,1;-0.7,-0.9,-1;-1.2,0.1,-1;-0.3,-1.4,-1",
         "[data-word]",
         size=PHONE,
+        act=see_the_square,
     ),
 }
 
