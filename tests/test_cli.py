@@ -58,7 +58,7 @@ def test_help_teaches_what_to_type_first():
 
 
 def test_every_example_in_the_help_is_a_valid_command():
-    text = cli._INTRODUCTION + cli._STUDY + cli._INSPECT
+    text = cli._INTRODUCTION + cli.study.HELP + cli.inspect.HELP
     examples = re.findall(r"^    assembly (.*?)(?:   .*)?$", text, re.MULTILINE)
     assert len(examples) >= 12
     for example in examples:
@@ -372,10 +372,10 @@ def test_inspect_announces_what_will_take_long(monkeypatch):
     words = ("inspect", "--width", 8, "--data", "wine", "--inputs", 1)
     quick = run(*words)
     assert "measuring 240 parameters ..." in quick.stderr
-    monkeypatch.setattr(cli, "_FEW_WEIGHTS", 0)
+    monkeypatch.setattr(cli.inspect, "_FEW_WEIGHTS", 0)
     assert "measuring 240 parameters ..." in run(*words).stderr
-    monkeypatch.setattr(cli, "_PATIENCE", 0.0)
-    monkeypatch.setattr(cli, "_MANY_WEIGHTS", 0)
+    monkeypatch.setattr(cli.inspect, "_PATIENCE", 0.0)
+    monkeypatch.setattr(cli.inspect, "_MANY_WEIGHTS", 0)
     slow = run(*words)
     assert re.search(r"measuring 240 parameters, about 0\.\d+ s and \S+ GiB \.\.\.", slow.stderr)
     assert re.search(r"building 240 weights, about \S+ GiB with all that is measured \.\.\.", slow.stderr)

@@ -103,6 +103,7 @@ class Explorer:
         early, self._early = self._early or [], None
         self.view.param.watch(lambda event: self.network.dress(is_dark=event.new), "dark_theme")
         self.network.dress(is_dark=self.view.dark_theme)
+        self._sync()
         self._renew()
         for one in early:
             one()
@@ -135,6 +136,7 @@ class Explorer:
         state = state.replace(**self.state.of_study)
         if state != self.state:
             self.state = state
+            self._sync()
             self._renew_soon()
 
     def _with(self, changes: Mapping[str, Any]) -> State | None:
@@ -181,15 +183,14 @@ class Explorer:
         return page
 
     def _renew_soon(self) -> None:
-        """Show the state when what else came from the browser is read: a dial is turned through many states."""
+        """Answer the state when what else came from the browser is read: a dial is turned through many states."""
         if not self._is_due:
             self._is_due = True
             self._post(self._renew)
 
     def _renew(self) -> None:
-        """Show the state everywhere, and have it answered."""
+        """Have the state answered."""
         self._is_due = False
-        self._sync()
         for one in self._answering:
             one.wait(self.state)
         self.script.html = _script(self.state, self.training.n_steps)
@@ -258,6 +259,7 @@ class Explorer:
         state, self.message.html = _read(query, self.compose.files.owns)
         if state != self.state:
             self.state = state
+            self._sync()
             self._renew()
 
 
