@@ -156,3 +156,22 @@ def test_a_hostile_address_is_answered_with_a_sentence_and_the_usual_state(asked
     assert 'class="fault"' in page.message.html
     assert "<script>" not in page.message.html
     assert len(page.message.html) < 2000
+
+
+def test_what_is_painted_in_one_go_is_there_and_answered_once(asked):
+    later = []
+    page = app.Explorer("width=8&data=points&points=0,0,1", later.append)
+    page.begin()
+    asked.clear()
+    acts = [
+        {"number": 1, "column": 21, "row": 21, "kind": "-1"},
+        {"number": 2, "column": 16, "row": 21, "kind": "1"},
+    ]
+    page.compose.painted.view.acts = acts
+    assert page.state.points == ((0.0, 0.0, 1), (0.1, 0.1, -1), (-0.4, 0.1, 1))
+    assert asked == []
+    assert len(later) == 1
+    later.pop()()
+    assert asked.count("numbers") == 1
+    page.change(width=16)
+    assert len(later) == 1
