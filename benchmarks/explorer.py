@@ -6,13 +6,14 @@
 Needs a Chromium on the path and an idle machine. The server is started as by `assembly explore`, twice: the first start
 warms the cache of compiled code, the second is timed. At each state the width dial is moved back and forth by its keys;
 the clock runs in the page, from the key to the first frame that shows the new numbers, and to the one that shows the
-new verdict.
+new verdict. Last, a dial is turned back and forth as fast as keys come, and timed from the last key to its numbers.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import re
 import shutil
 import signal
 import statistics
@@ -73,6 +74,7 @@ def main() -> None:
             for dial in DIALS:
                 rows.append((dial.name, str(dial.n_moves), *times(browser.new_page(), address, dial)))
                 print(", ".join(f"{name} {cell}" for name, cell in zip(HEADING, rows[-1], strict=True)), flush=True)
+            print(turned(browser.new_page(), address), flush=True)
         browser.close()
     if given.out:
         with given.out.open("w", newline="", encoding="utf-8") as file:
@@ -105,6 +107,23 @@ def times(page: Page, address: str, dial: Dial) -> tuple[str, ...]:
     page.close()
     kept = list(zip(*found[2:], strict=True))  # the first move of each way finds cold caches
     return tuple(f"{1e-3 * of(one):.3f} s" for one in kept for of in (statistics.median, max))
+
+
+def turned(page: Page, address: str) -> str:
+    """Turn a dial through many stops and back to the third, and say how far behind its numbers are at the end."""
+    page.goto(f"{address}?width=2&depth=1&data=wine")
+    settled(page)
+    page.get_by_role("slider", name="Width").focus()
+    keys = (("ArrowRight",) * 7 + ("ArrowLeft",) * 7) * 8 + ("ArrowRight",) * 2
+    started = time.monotonic()
+    for key in keys:
+        page.keyboard.press(key)
+    pressed = time.monotonic()
+    width = page.locator('dl.numbers:not(.waiting *) [data-quantity="width"] dd')
+    expect(width).to_contain_text(re.compile("^4[^0-9]"), timeout=PATIENCE)
+    behind = time.monotonic() - pressed
+    page.close()
+    return f"{len(keys)} keys in {pressed - started:.1f} s, their last numbers {behind:.1f} s after the last key"
 
 
 def settled(page: Page) -> None:

@@ -5,7 +5,7 @@ import pytest
 for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
     pytest.importorskip(package, reason="the extra 'explorer' is not installed")
 
-from assembly.explorer import app  # noqa: E402
+from assembly.explorer import app, pace  # noqa: E402
 from assembly.explorer.presets import PRESETS  # noqa: E402
 from assembly.explorer.state import State  # noqa: E402
 from assembly.explorer.tour import start  # noqa: E402
@@ -14,8 +14,10 @@ from assembly.explorer.training import Training  # noqa: E402
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Return the list of tasks that pages ask for; nothing is computed."""
+    """Return the list of tasks that pages ask for; nothing is computed, nor waited for."""
     found = []
+    monkeypatch.setattr(pace, "WORK_LASTS", 0.0)
+    monkeypatch.setattr(pace, "BROWSER_LASTS", 0.0)
     monkeypatch.setattr(app.Jobs, "submit", lambda jobs, tasks: found.extend(tasks))
     return found
 
@@ -175,3 +177,17 @@ def test_what_is_painted_in_one_go_is_there_and_answered_once(asked):
     assert asked.count("numbers") == 1
     page.change(width=16)
     assert len(later) == 1
+
+
+def test_a_page_holds_a_panel_from_when_it_is_first_looked_at(asked):
+    page = app.Explorer("width=8&panel=assembly", lambda run: run())
+
+    def held():
+        return [name for name, room in page._rooms.items() if room.objects]
+
+    assert held() == ["assembly"]
+    page.begin()
+    page.shown.value = "training"
+    page.shown.value = "assembly"
+    assert held() == ["assembly", "training"]
+    assert [name for name, room in page._rooms.items() if room.visible] == ["assembly"]

@@ -106,7 +106,23 @@ def of_library(state):
     return {name: value for name, value, _ in answers.numbers(state).table.rows}
 
 
-def faults(page):
+def serious(page):
+    """Return what axe finds serious as the page is now."""
+    all_of_it = page.evaluate(
+        "axe.run().then((all) => all.violations.filter((one) => ['serious', 'critical'].includes(one.impact)))"
+    )
+    return [(one["id"], node["html"][:200]) for one in all_of_it for node in one["nodes"]]
+
+
+def lasting(page, seconds):
+    """Return what axe still finds serious after so many seconds; a change of colours takes its time."""
+    until = time.monotonic() + seconds
+    while (found := serious(page)) and time.monotonic() < until:
+        page.wait_for_timeout(500)
+    return found
+
+
+def faults(page, seconds=10.0):
     """Return what axe finds serious, and where the page is wider than the window: on desk and phone, light and dark."""
     page.add_script_tag(path=str(AXE))
     found = []
@@ -118,10 +134,7 @@ def faults(page):
             page.wait_for_timeout(1000)  # colours that change take their time
             if page.evaluate("document.documentElement.scrollWidth") > size[0]:
                 found.append((size, scheme, "wider than the window", ""))
-            serious = page.evaluate(
-                "axe.run().then((all) => all.violations.filter((one) => ['serious', 'critical'].includes(one.impact)))"
-            )
-            found += [(size, scheme, one["id"], node["html"][:200]) for one in serious for node in one["nodes"]]
+            found += [(size, scheme, *one) for one in lasting(page, seconds)]
     return found
 
 
@@ -290,7 +303,7 @@ def test_axe_finds_what_cannot_be_read(page, address):
     page.goto(f"{address}?width=16")
     shown(page)
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:#999;background:#aaa\">Words</p>')")
-    assert {(*where, rule) for *where, rule, _ in faults(page)} == {
+    assert {(*where, rule) for *where, rule, _ in faults(page, seconds=0.0)} == {
         (size, scheme, "color-contrast") for size in SIZES for scheme in SCHEMES
     }
 

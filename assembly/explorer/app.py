@@ -16,6 +16,7 @@ from tornado.ioloop import IOLoop
 from assembly.errors import AssemblyError
 from assembly.explorer.components import Browser, Theme, Words, failure
 from assembly.explorer.jobs import Frames, Jobs, Task
+from assembly.explorer.pace import Pace
 from assembly.explorer.panels.compose import Compose
 from assembly.explorer.panels.linear import Linear
 from assembly.explorer.panels.network import Network
@@ -57,7 +58,7 @@ class Explorer:
 
     def __init__(self, query: str, post: Callable[[Callable[[], None]], object], *, owns_machine: bool = False) -> None:
         self._early: list[Callable[[], None]] | None = []
-        self._post, self._is_due = post, False
+        self._pace = Pace(self._renew, post)
         self.state, sentence = _read(query)
         self.neuron = Jobs(post, self._show)
         self.jobs, self.slow = Jobs(post, self._show), Jobs(post, self._show, is_long=True)
@@ -87,7 +88,9 @@ class Explorer:
         )
         self.shown.param.watch(lambda event: self._look_at(event.new), "value")
         self.script = Words()
+        self._rooms = {name: pmui.Column(sizing_mode="stretch_width") for name in self._below}
         self.browser.param.watch(lambda event: self._walked(event.new), "query")
+        self.browser.param.watch(lambda event: self._seen(event.new), "seen")
         self.view = self._lay_out()
         self._sync()
         self.message.html = sentence
@@ -137,7 +140,7 @@ class Explorer:
         if state != self.state:
             self.state = state
             self._sync()
-            self._renew_soon()
+            self._pace.ask()
 
     def _with(self, changes: Mapping[str, Any]) -> State | None:
         """Return the state with some fields changed, or say why not."""
@@ -163,7 +166,7 @@ class Explorer:
             self.message,
             self.numbers.view,
             self.shown,
-            *(one.view for one in self._below.values()),
+            *self._rooms.values(),
             self.script,
             sizing_mode="stretch_width",
         )
@@ -182,19 +185,14 @@ class Explorer:
         theme.jslink(page, is_dark="dark_theme")
         return page
 
-    def _renew_soon(self) -> None:
-        """Answer the state when what else came from the browser is read: a dial is turned through many states."""
-        if not self._is_due:
-            self._is_due = True
-            self._post(self._renew)
-
     def _renew(self) -> None:
         """Have the state answered."""
-        self._is_due = False
+        tasks = {**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)}
+        self._pace.began(tasks)
         for one in self._answering:
             one.wait(self.state)
         self.script.html = _script(self.state, self.training.n_steps)
-        self.jobs.submit({**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)})
+        self.jobs.submit(tasks)
         self.slow.submit(self.linear.slow_tasks(self.state) if self._looked_at == "linear" else {})
 
     def _sync(self) -> None:
@@ -202,7 +200,9 @@ class Explorer:
         self.shown.value = self._looked_at
         for name, one in self._below.items():
             one.sync(self.state)
-            one.view.visible = name == self._looked_at
+            self._rooms[name].visible = is_seen = name == self._looked_at
+            if is_seen and not self._rooms[name].objects:  # what nobody looks at yet would keep the first page waiting
+                self._rooms[name].append(one.view)
 
     def _look_at(self, panel: str) -> None:
         """Go to a panel; to the tour with the controls as its step has them."""
@@ -251,6 +251,13 @@ class Explorer:
                 one.show(name, answer)
         if FRAME in frames and not self.training.plays:
             self.script.html = _script(self.state, self.training.n_steps)
+        self._pace.showed(frames)
+        self.browser.shown += 1
+
+    def _seen(self, shown: int) -> None:
+        """Go on when the browser shows the newest it was sent."""
+        if shown == self.browser.shown:
+            self._pace.seen()
 
     def _walked(self, query: str) -> None:
         """Follow the browser back and forth."""

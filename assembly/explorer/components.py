@@ -92,16 +92,19 @@ class Theme(AnyWidgetComponent):  # type: ignore[misc]
 
 
 class Browser(AnyWidgetComponent):  # type: ignore[misc]
-    """The address in the browser; nothing to see while the server answers.
+    """The address in the browser, and how far it has come; nothing to see while the server answers.
 
     The browser asks every few seconds; a page that is given no answer says so.
     """
 
     query = param.String()
+    shown = param.Integer(doc="How often answers were sent to the browser,")
+    seen = param.Integer(doc="and how many of them it has shown.")
     asked = param.Integer(doc="How often the browser asked,")
     answered = param.Integer(doc="and which of its questions was answered last.")
     kind = param.String("browser")
 
+    _debounce = 5  # milliseconds; 50 of every component of Panel
     _esm = _PAGE
 
     @param.depends("asked", watch=True)  # type: ignore[untyped-decorator]

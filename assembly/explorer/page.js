@@ -8,6 +8,7 @@ function render({ model, el }) {
   if (model.get("kind") === "browser") {
     browser(model);
     listen(model);
+    spare();
     return;
   }
   if (model.get("kind") === "theme") {
@@ -89,6 +90,21 @@ function theme(model) {
   prefer();
 }
 
+// Bokeh measures plots when the window or a panel changes its size, those too that React has not drawn yet.
+function spare() {
+  const view = window.Bokeh?.Models.get("Figure")?.prototype.default_view?.prototype;
+  for (const name of ["_measure_layout", "_after_layout"]) {
+    const act = view?.[name];
+    if (act) {
+      view[name] = function whenDrawn() {
+        if (this.layout?.top_panel) {
+          act.call(this);
+        }
+      };
+    }
+  }
+}
+
 function browser(model) {
   const here = () => location.search.replace(/^\?/, "");
   let last = 0;
@@ -105,6 +121,13 @@ function browser(model) {
     model.set("query", here());
     model.save_changes();
   });
+  // What came before this message is drawn when a task of its own begins; nothing is painted in a page that is hidden.
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    model.set("seen", model.get("shown"));
+    model.save_changes();
+  };
+  model.on("change:shown", () => port2.postMessage(null));
 }
 
 // A page that its server left says so: what was chosen is in the address, and loading it again brings it back.
