@@ -26,7 +26,7 @@ import assembly as am
 from assembly.diagnostics.culprits import Culprit
 from assembly.diagnostics.diagnosis import Diagnosis
 from assembly.seeds import generator
-from assembly.study import specification
+from assembly.study import reading
 from assembly.study.builders import BUILDERS
 
 ACTIVATIONS = ("tanh", "relu", "gelu", "erf", "swish", "sin", "sigmoid")
@@ -46,7 +46,7 @@ Case = tuple[str, am.Assembly, Callable[[Culprit], bool]]
 
 
 def build(name: str, width: int, seed: int, **keys: Any) -> am.Assembly:
-    options = specification.architecture({"label": name, "builder": name, **keys}).options
+    options = reading.architecture({"label": name, "builder": name, **keys}).options
     return BUILDERS[name].build(DATA.shape, width, seed, options)
 
 

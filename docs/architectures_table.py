@@ -18,7 +18,8 @@ from assembly.diagnostics.verdict import exponent_text, interval_text, signed
 from assembly.study.builders import BUILDERS
 from assembly.study.contents import markdown_cell
 from assembly.study.quantities import describe
-from assembly.study.specification import ArchitectureSpecification, load
+from assembly.study.reading import load
+from assembly.study.specification import ArchitectureSpecification
 
 PAGE = Path(__file__).parent / "background" / "architectures.md"
 NUMBERS = PAGE.with_suffix(".csv")

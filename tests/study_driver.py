@@ -11,8 +11,8 @@ import study_points
 if __name__ == "__main__":
     function = getattr(study_points, sys.argv.pop(1))
     if sys.argv[1] == "run":
+        from assembly.study.reading import load
         from assembly.study.runner import run_study
-        from assembly.study.specification import load
 
         result = run_study(load(sys.argv[2]), sys.argv[3], int(sys.argv[4]), function=function)
         print(result.n_reused, result.n_computed, len(result.failures))

@@ -3,7 +3,7 @@
 import re
 
 from assembly.study.builders import BUILDERS
-from assembly.study.specification import load
+from assembly.study.reading import load
 from table_pages import table_of, text_of, verdict
 
 

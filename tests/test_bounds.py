@@ -7,8 +7,8 @@ import pytest
 from assembly.diagnostics.verdict import Bound, bound_sentence, judge_bound, rule_in_words
 from assembly.errors import ArgumentError
 from assembly.study import findings, report, terminal
+from assembly.study.reading import dump, parse
 from assembly.study.result import StudyResult
-from assembly.study.specification import dump, parse
 
 LOW = Bound("hessian_norm", at_most=1.0)
 BETWEEN = Bound("hessian_norm", at_least=0.5, at_most=1.0)

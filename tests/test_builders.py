@@ -15,7 +15,7 @@ from assembly.study.builders import BUILDERS, COMMON, at_width, grows, is_size
 from assembly.study.builders.committees import n_copies
 from assembly.study.design import Point, Settings
 from assembly.study.measure import build, measure
-from assembly.study.specification import architecture
+from assembly.study.reading import architecture
 
 SHAPE = (6, 5)
 X = np.random.default_rng(0).normal(size=(3, 30))

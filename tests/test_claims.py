@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assembly.diagnostics.verdict import Bound, judge
-from assembly.study.specification import load_suite, named_studies, override
+from assembly.study.reading import load_suite, named_studies, override
 
 THEORY = Path(__file__).parents[1] / "docs" / "background" / "theory.md"
 SUITE, STUDIES = load_suite("claims")

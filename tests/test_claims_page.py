@@ -2,7 +2,7 @@
 
 from assembly.diagnostics.verdict import Bound, exponent_text
 from assembly.study.quantities import describe
-from assembly.study.specification import load_suite
+from assembly.study.reading import load_suite
 from table_pages import numbers, script, table_of, text_of, verdict
 
 

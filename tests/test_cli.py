@@ -16,7 +16,7 @@ from assembly.errors import ResourceError
 from assembly.study import measure
 from assembly.study.builders import BUILDERS, COMMON
 from assembly.study.design import Point, Settings
-from assembly.study.specification import load
+from assembly.study.reading import load
 from study_cases import N_POINTS, TESTS, start, write_study
 
 HEAVY = (
@@ -184,7 +184,7 @@ def test_inspect_prints_the_same_numbers_as_a_study(tmp_path):
     from assembly.data import measured_samples
     from assembly.study.design import points
     from assembly.study.measure import measure
-    from assembly.study.specification import parse
+    from assembly.study.reading import parse
 
     text = (
         'name = "w"\nwidths = [16, 17, 18, 160]\n[data]\nsource = "wine"\nn_measured = 2\n'

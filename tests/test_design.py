@@ -5,7 +5,7 @@ import pytest
 
 from assembly import data
 from assembly.study import design
-from assembly.study.specification import load, override, parse
+from assembly.study.reading import load, override, parse
 from study_cases import STUDY, table
 
 DIGITS = load("digits")

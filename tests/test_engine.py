@@ -9,7 +9,7 @@ import study_points
 from assembly.data import Samples
 from assembly.errors import ArgumentError, ResourceError
 from assembly.study import design, engine
-from assembly.study.specification import parse
+from assembly.study.reading import parse
 from study_cases import STUDY, table
 
 POINTS = design.points(parse(STUDY), table())

@@ -17,7 +17,7 @@ from assembly.explorer.keeping import Places
 from assembly.explorer.live_study import LiveStudy
 from assembly.explorer.scaling import Choices, specified
 from assembly.explorer.state import State
-from assembly.study.specification import dump, load, parse
+from assembly.study.reading import dump, load, parse
 
 SMALL = State(width=8, depth=1, data="wine")
 FEW = Choices(narrowest=4, widest=64, seeds=3, n_measured=1)

@@ -14,8 +14,8 @@ for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
 
 from assembly.explorer.scaling import Choices, specified  # noqa: E402
 from assembly.explorer.state import State  # noqa: E402
+from assembly.study.reading import dump, load  # noqa: E402
 from assembly.study.runner import run_study  # noqa: E402
-from assembly.study.specification import dump, load  # noqa: E402
 from test_explorer_page import CHROMIUM, SOON, address, browser, choose, faults, page, running, shown  # noqa: E402, F401
 
 pytestmark = [

@@ -272,7 +272,7 @@ def test_the_share_is_the_one_that_readers_are_told():
 
 def test_a_study_measures_it():
     from assembly.study import design, measure, quantities
-    from assembly.study.specification import load
+    from assembly.study.reading import load
     from study_cases import table
 
     study = load("claim-23-linear-units")

@@ -16,7 +16,8 @@ from assembly.errors import GraphError
 from assembly.seeds import generator
 from assembly.study import design, measure, quantities, trained
 from assembly.study.builders import BUILDERS
-from assembly.study.specification import architecture, columns, load, override
+from assembly.study.reading import architecture, load, override
+from assembly.study.specification import columns
 from study_cases import table
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5))
@@ -491,7 +492,7 @@ def test_worst_cases_are_no_less_than_along_the_top_eigenvector():
 
 def test_a_claim_on_what_is_not_asked_for_is_a_mistake():
     from assembly.errors import ConfigurationError
-    from assembly.study.specification import parse
+    from assembly.study.reading import parse
 
     text = (
         'name = "w"\nwidths = [8, 16, 32, 64, 128]\nQUANTITIES\n[data]\nsource = "wine"\n'

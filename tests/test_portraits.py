@@ -12,8 +12,8 @@ from assembly import data
 from assembly.calculus.shares import effective_number
 from assembly.errors import ArgumentError
 from assembly.study import measure, portraits, report
+from assembly.study.reading import parse
 from assembly.study.result import StudyResult
-from assembly.study.specification import parse
 
 WIDTHS = (8, 16, 32, 80)
 KEYS = {

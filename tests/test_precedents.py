@@ -3,7 +3,8 @@
 import pytest
 
 from assembly.study.precedents import claims_on
-from assembly.study.specification import ArchitectureSpecification, load, named_studies
+from assembly.study.reading import load, named_studies
+from assembly.study.specification import ArchitectureSpecification
 
 
 def predicted(quantity="hessian_norm", **options):

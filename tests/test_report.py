@@ -19,8 +19,8 @@ from assembly.errors import ResultsError
 from assembly.study import contents, findings, machine, report, store, terminal
 from assembly.study.design import points
 from assembly.study.quantities import COLUMNS, LINEAR_UNITS, NOISY, RATES, TRAINED, describe, describe_any
+from assembly.study.reading import parse, validate
 from assembly.study.result import StudyResult
-from assembly.study.specification import parse, validate
 from study_cases import table as some_data
 
 STUDY = """

@@ -14,8 +14,8 @@ import study_points
 from assembly import kernels
 from assembly.errors import ArgumentError, ConfigurationError, DataError, ResourceError, ResultsError
 from assembly.study import design, runner, store
+from assembly.study.reading import load, override, parse
 from assembly.study.runner import Progress, check_memory, check_study, run_study
-from assembly.study.specification import load, override, parse
 from study_cases import N_POINTS, STUDY, start, table, write_study
 
 

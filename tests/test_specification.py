@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from assembly import activations
 from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
-from assembly.study import specification
+from assembly.study import reading, specification
 from assembly.study.builders import BUILDERS
-from assembly.study.specification import dump, load, named_studies, override, parse
+from assembly.study.reading import dump, load, named_studies, override, parse
 
 SMALLEST = """
 name = "small"
@@ -222,9 +222,9 @@ def test_the_keys_of_an_architecture_are_those_of_the_builders():
 
 def test_one_network_need_not_grow():
     """`assembly inspect` looks at one width: fixed layers are as good as any."""
-    assert specification.architecture({"label": "a", "hidden": [30, 40]}).options["hidden"] == [30, 40]
+    assert reading.architecture({"label": "a", "hidden": [30, 40]}).options["hidden"] == [30, 40]
     with pytest.raises(ConfigurationError, match="The '--set keep' option must be left out with builder 'mlp'"):
-        specification.architecture({"label": "a", "keep": 0.5})
+        reading.architecture({"label": "a", "keep": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_any_value_under_any_key_is_taken_or_gives_clear_lines(value, key):
     table = tomllib.loads(SMALLEST)
     table[key] = value
     try:
-        specification.validate(table, "my.toml")
+        reading.validate(table, "my.toml")
     except ConfigurationError as error:
         for line in str(error).splitlines():
             assert line.startswith("my.toml: the '")
@@ -391,7 +391,7 @@ def test_dump_loads_back_equal(quick):
     )
 )
 def test_dump_keeps_every_value_exactly(values):
-    study = specification.validate({**tomllib.loads(SMALLEST), **values})
+    study = reading.validate({**tomllib.loads(SMALLEST), **values})
     assert parse(dump(study)) == study
 
 
@@ -452,4 +452,4 @@ def test_columns_are_those_of_the_depth():
 
 def test_activations_are_those_of_the_package():
     for name in activations.NAMES:
-        assert specification.architecture({"label": "a", "hidden": ["m"], "activation": name}).activation == name
+        assert reading.architecture({"label": "a", "hidden": ["m"], "activation": name}).activation == name

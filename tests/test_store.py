@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from assembly.errors import ArgumentError, ResultsError
 from assembly.files import write_atomically
 from assembly.study import design, store
-from assembly.study.specification import load, override, parse
+from assembly.study.reading import load, override, parse
 from assembly.study.store import Store, csv_text, is_on_network
 from study_cases import STUDY, table
 
@@ -227,7 +227,7 @@ def test_more_widths_seeds_and_architectures_build_on_what_is_there(tmp_path):
 def test_a_second_run_of_one_folder_is_refused_while_the_first_lives(tmp_path):
     code = (
         "import sys; from pathlib import Path; from assembly.study.store import Store\n"
-        "from assembly.study.specification import load\n"
+        "from assembly.study.reading import load\n"
         "store = Store(Path(sys.argv[1]), load('digits'), 'print'); print('open', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

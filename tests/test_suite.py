@@ -15,8 +15,8 @@ from rich.console import Console
 import study_points
 from assembly.errors import ArgumentError, ConfigurationError, ResultsError, UnknownNameError
 from assembly.study import store, suite_report
+from assembly.study.reading import load, load_suite, named_suites
 from assembly.study.runner import run_study
-from assembly.study.specification import load, load_suite, named_suites
 from assembly.study.suite import run_suite
 from study_cases import start, write_study
 

@@ -25,7 +25,7 @@ def given_keys(named: dict[str, str | None], settings: list[str]) -> dict[str, s
 def options_of(architecture: str, given: dict[str, str]) -> dict[str, Any]:
     """Return all keys of an architecture, those that were given and its own defaults for the rest."""
     from assembly.checks import check_name
-    from assembly.study import specification
+    from assembly.study import reading
     from assembly.study.builders import BUILDERS
 
     check_name("--architecture", architecture, BUILDERS)
@@ -33,7 +33,7 @@ def options_of(architecture: str, given: dict[str, str]) -> dict[str, Any]:
     values = {
         key: [_value(one) for one in text.split(",")] if key in lists else _value(text) for key, text in given.items()
     }
-    return specification.architecture({"label": architecture, "builder": architecture, **values}).options
+    return reading.architecture({"label": architecture, "builder": architecture, **values}).options
 
 
 def _value(text: str) -> bool | int | float | str:

@@ -25,7 +25,7 @@ def list_names() -> None:
         from assembly.data import BUILT_IN, FILE_SUFFIXES
         from assembly.study.builders import BUILDERS, COMMON
         from assembly.study.quantities import QUANTITIES
-        from assembly.study.specification import named_studies, named_suites
+        from assembly.study.reading import named_studies, named_suites
 
         console = make_console()
         console.width = min(console.width, _LIST_WIDTH)

@@ -65,14 +65,14 @@ def study(
 ) -> None:
     """Run a study and write its report."""
     with polite("Finished points are on disk: the same command goes on from there.", {"workers": "--workers"}):
-        from assembly.study import specification
+        from assembly.study import reading
 
-        suite = specification.load_suite(source)
+        suite = reading.load_suite(source)
         changes: dict[str, Any] = {"seeds": seeds, "activation": activation, "quick": quick}
         if widths is not None:
             changes["widths"] = whole_numbers("--widths", widths)
-        studies = [specification.load(source)] if suite is None else suite[1]
-        wanted = [specification.override(one, **changes) for one in studies]
+        studies = [reading.load(source)] if suite is None else suite[1]
+        wanted = [reading.override(one, **changes) for one in studies]
         name = wanted[0].name if suite is None else suite[0].name
         folder = out or Path("assembly-results") / f"{name}{'-quick' if quick else ''}"
         if suite is None:

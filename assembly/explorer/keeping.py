@@ -12,7 +12,7 @@ from pathlib import Path
 from assembly import data as datasets
 from assembly.errors import ArgumentError, ConfigurationError
 from assembly.explorer.scaling import NAME, check_limits
-from assembly.study import specification
+from assembly.study import reading
 from assembly.study.folders import RESULTS
 from assembly.study.specification import Specification
 from assembly.study.store import STUDY
@@ -38,7 +38,7 @@ def uploaded(content: bytes) -> Specification:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise ArgumentError("The study file must be a text in UTF-8, a TOML file. Got other bytes.") from None
-    study = specification.override(specification.parse(text, origin=STUDY))
+    study = reading.override(reading.parse(text, origin=STUDY))
     if study.data.source not in datasets.BUILT_IN:
         raise ArgumentError(
             f"The 'data.source' key must be one of {', '.join(datasets.BUILT_IN)} in a study that is uploaded. "
@@ -117,7 +117,7 @@ class Places:
         folder = self.named(text)
         if not (folder / STUDY).exists():
             raise ConfigurationError(f"The folder {str(folder)!r} holds no {STUDY}: give the folder of a study.")
-        study = specification.override(specification.load(folder / STUDY))
+        study = reading.override(reading.load(folder / STUDY))
         check_limits(study)
         return study, folder
 

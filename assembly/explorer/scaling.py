@@ -15,7 +15,7 @@ from assembly.explorer.state import LARGEST_NETWORK, MOST_MEASURED, MOST_SEEDS, 
 from assembly.forecasting import forecast as library_forecast
 from assembly.memory import gibibytes
 from assembly.progress import duration
-from assembly.study import design, engine, quantities, specification
+from assembly.study import design, engine, quantities, reading
 from assembly.study.builders import BUILDERS
 from assembly.study.precedents import claims_on
 from assembly.study.runner import check_memory, memory_needed
@@ -150,7 +150,7 @@ def specified(states: Sequence[State], choices: Choices) -> Specification:
         )
     entries = [_entry(name, state) for name, state in named.items()]
     claims = [claim for one in entries for claim in claims_on(one, [choices.quantity])]
-    return specification.validate(
+    return reading.validate(
         {
             "name": NAME,
             "title": f"{QUANTITIES[choices.quantity]} over widths, from the explorer",
@@ -169,7 +169,7 @@ def specified(states: Sequence[State], choices: Choices) -> Specification:
 
 def _entry(name: str, state: State) -> ArchitectureSpecification:
     options = {key: value for key, value in state.options.items() if value is not None}
-    return specification.architecture({"label": name, "builder": state.builder, **options})
+    return reading.architecture({"label": name, "builder": state.builder, **options})
 
 
 def check_limits(study: Specification) -> None:

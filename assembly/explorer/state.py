@@ -17,7 +17,7 @@ from assembly.checks import check_count, check_name, check_number, suggest
 from assembly.errors import ArgumentError, ResourceError, UnknownNameError
 from assembly.explorer import uploads
 from assembly.seeds import generator
-from assembly.study import quantities, specification
+from assembly.study import quantities, reading
 from assembly.study.builders import BUILDERS, Builder, Size
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ class State:
         for key in (key for key in _LISTS if key in usual):
             table[key] = _layers(next(iter(usual[key])), self.depth, self.middle)
         table |= {key: self.depth for key in _NUMBERS if key in usual}
-        return specification.architecture({"label": "explorer", "builder": self.builder, **table}).options
+        return reading.architecture({"label": "explorer", "builder": self.builder, **table}).options
 
     @property
     def shape(self) -> tuple[int, ...]:

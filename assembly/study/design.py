@@ -122,7 +122,7 @@ def points(specification: Specification, data: Data) -> list[Point]:
     Examples
     --------
     >>> from assembly import data
-    >>> from assembly.study.specification import load
+    >>> from assembly.study.reading import load
     >>> [str(point) for point in points(load("digits"), data.load("digits"))[:3]]
     ['network, width 32, seed 0', 'bottleneck, width 32, seed 0', 'network, width 32, seed 1']
     """

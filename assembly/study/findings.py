@@ -209,7 +209,7 @@ def declared_rule(specification: Specification) -> str:
 
     Examples
     --------
-    >>> from assembly.study.specification import load
+    >>> from assembly.study.reading import load
     >>> print(declared_rule(load("digits")).splitlines()[2].strip())
     network, ||H||: predicted -1/2 (-0.60 to -0.40), alternative 0 (-0.10 to 0.10)
     """
@@ -230,7 +230,7 @@ def spread_heading(specification: Specification) -> str:
 
     Examples
     --------
-    >>> from assembly.study.specification import load
+    >>> from assembly.study.reading import load
     >>> spread_heading(load("digits")), spread_heading(load("claim-29-rate"))
     ('95 % interval', 'range')
     """

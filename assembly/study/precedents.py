@@ -8,13 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from assembly.study import quantities
-from assembly.study.specification import (
-    ArchitectureSpecification,
-    ClaimSpecification,
-    columns,
-    load,
-    named_studies,
-)
+from assembly.study.reading import load, named_studies
+from assembly.study.specification import ArchitectureSpecification, ClaimSpecification, columns
 
 FEW = 8  # neurons of a layer that counts as narrow, the most of any narrow layer in a claim
 KINKED = ("relu",)  # activation functions that the theory, and so every claim, leaves out

@@ -1,164 +1,20 @@
-"""A study as a file: what is built, on which data, over which widths and seeds, and what is claimed beforehand.
-
-Every mistake in a file is reported at once, one line each, with the key, what it must be and what it was.
-"""
+"""A study: what is built, on which data, over which widths and seeds, and what is claimed beforehand."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
-from pydantic_core import core_schema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from assembly import activations
-from assembly.architectures.drawing import READOUTS
-from assembly.architectures.layered import PARAMETRIZATIONS
-from assembly.checks import check_name, suggest
-from assembly.data import BUILT_IN, FILE_SUFFIXES
-from assembly.diagnostics.rates import MINIMUM_REPLICATES, MINIMUM_SPAN, MINIMUM_WIDTHS
+from assembly.checks import suggest
+from assembly.diagnostics.rates import MINIMUM_SPAN
 from assembly.diagnostics.verdict import DEFAULT_BAND, Bound, Claim
-from assembly.errors import ArgumentError, ConfigurationError, UnknownNameError
-from assembly.graph.description import SOFTMAX
-from assembly.study import quantities
-from assembly.study.builders import BUILDERS, WIDTH_SYMBOL, Builder, is_size
-from assembly.study.mistakes import lower_first, mistakes
+from assembly.errors import ArgumentError, UnknownNameError
+from assembly.study import keys, quantities
+from assembly.study.builders import BUILDERS, Builder
 
 RECOMMENDED_SEEDS = 10
-LARGEST_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class _OneOf:
-    """A type that takes one of a few names and suggests the nearest one otherwise."""
-
-    names: tuple[str, ...]
-
-    @property
-    def description(self) -> str:
-        return f"one of {', '.join(self.names)}"
-
-    def check(self, value: object) -> str:
-        if not isinstance(value, str) or value not in self.names:
-            raise ValueError(suggest(value, self.names).strip() if isinstance(value, str) else "")
-        return value
-
-    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.check)
-
-
-def _size(value: object) -> int | str:
-    if not is_size(value) or not isinstance(value, int | str):
-        raise ValueError
-    return value
-
-
-def _sizes(value: object) -> tuple[int | str, ...]:
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError
-    return tuple(_size(entry) for entry in value)
-
-
-def _whole_numbers(value: object) -> tuple[int, ...]:
-    found = _sizes(value)
-    if any(isinstance(entry, str) for entry in found):
-        raise ValueError
-    return tuple(int(entry) for entry in found)
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    found = _whole_numbers(value)
-    if len(found) > 2:
-        raise ValueError
-    return found
-
-
-def _padding(value: object) -> int | str:
-    if value == "same" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
-        return value
-    raise ValueError
-
-
-def _source(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    if value.replace("-", "_") in BUILT_IN:
-        return value.replace("-", "_")
-    if Path(value).suffix.lower() in FILE_SUFFIXES:
-        return value
-    raise ValueError(suggest(value, BUILT_IN).strip())
-
-
-def _target(value: object) -> str | int | None:
-    if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise ValueError
-
-
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
-_Text = Annotated[str, Field(description="a text")]
-_Flag = Annotated[bool, Field(description="true or false")]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
-_Number = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
-_Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, description="a whole number of at least 0")]
-_Count = Annotated[int, Field(ge=1, description="a whole number of at least 1")]
-_Seeds = Annotated[
-    int,
-    Field(ge=MINIMUM_REPLICATES, description=f"a whole number of at least {MINIMUM_REPLICATES} (10 are recommended)"),
-]
-_Widths = Annotated[
-    tuple[Annotated[int, Field(ge=1)], ...],
-    Field(
-        strict=False,
-        min_length=MINIMUM_WIDTHS,
-        description=f"a list of {MINIMUM_WIDTHS} or more different whole numbers of at least 1",
-    ),
-]
-_SIZE_TEXT = f'a whole number of at least 1, "{WIDTH_SYMBOL}", the width, or a multiple such as "2{WIDTH_SYMBOL}"'
-_OneSize = Annotated[int | str | None, PlainValidator(_size), Field(description=_SIZE_TEXT)]
-_Sizes = Annotated[
-    tuple[int | str, ...] | None,
-    PlainValidator(_sizes),
-    Field(description=f"a list of layer widths, each {_SIZE_TEXT}"),
-]
-_Wholes = Annotated[
-    tuple[int, ...] | None,
-    PlainValidator(_whole_numbers),
-    Field(description="a list of layer widths, each a whole number of at least 1"),
-]
-_Shape = Annotated[
-    tuple[int, ...] | None,
-    PlainValidator(_shape),
-    Field(description="a list, [length] or [height, width], of whole numbers of at least 1"),
-]
-_Padding = Annotated[
-    int | str | None, PlainValidator(_padding), Field(description='"same" or a whole number of at least 0')
-]
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")]
-_Share = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
-_Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
-_Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
-_Source = Annotated[
-    str,
-    PlainValidator(_source),
-    Field(description=f"one of {', '.join(BUILT_IN)}, or the path of a {', '.join(FILE_SUFFIXES)} file"),
-]
-_Target = Annotated[
-    str | int | None, PlainValidator(_target), Field(description="a target's name, a class index, or a column")
-]
-_Activation = Annotated[str | None, _OneOf(activations.NAMES)]
-_OutputActivation = Annotated[str | None, _OneOf((*activations.NAMES, SOFTMAX))]
-_Builder = Annotated[str, _OneOf(tuple(BUILDERS))]
-_Law = Annotated[str | None, _OneOf(READOUTS)]
-_Parametrization = Annotated[str | None, _OneOf(PARAMETRIZATIONS)]
-_Dtype = Annotated[str | None, _OneOf(("float64", "float32"))]
-_Quantity = Annotated[str, _OneOf(quantities.COLUMNS)]
 
 
 class _Table(BaseModel):
@@ -183,11 +39,11 @@ class DataSpecification(_Table):
         (length,) for all but images.
     """
 
-    source: _Source
-    target: _Target = None
-    shape: _Shape = None
-    n_measured: _Count = 4
-    seed: _Seed = 0
+    source: keys.Source
+    target: keys.Target = None
+    shape: keys.Shape = None
+    n_measured: keys.Count = 4
+    seed: keys.Seed = 0
 
 
 class ArchitectureSpecification(_Table):
@@ -205,38 +61,38 @@ class ArchitectureSpecification(_Table):
         Keys of that builder, with its defaults; None for every key that it does not take.
     """
 
-    label: _Name
-    builder: _Builder = "mlp"
-    widths: _Widths | None = Field(default=None, description="")
-    hidden: _Sizes = None
-    n_blocks: _Count | None = None
-    keep: _Share | None = None
-    channels: _Sizes = None
-    kernel: _Count | None = None
-    stride: _Count | None = None
-    padding: _Padding = None
-    pool: _Count | None = None
-    n_layers: _Count | None = None
-    layer_width: _OneSize = None
-    in_degree: _OneSize = None
-    reach: _Count | None = None
-    part: _Wholes = None
-    n_inner: _Count | None = None
-    n_active: _Count | None = None
-    n_factors: _Count | None = None
-    copies_exponent: _Fraction | None = None
-    exponent: _Exponent | None = None
-    coefficients: _Law = None
-    trainable_coefficients: _Flag | None = None
-    activation: _Activation = None
-    readout: _Law = None
-    trainable_readout: _Flag | None = None
-    bias: _Flag | None = None
-    output_activation: _OutputActivation = None
-    n_outputs: _Count | None = None
-    parametrization: _Parametrization = None
-    gamma: _NotNegative | None = None
-    dtype: _Dtype = None
+    label: keys.Name
+    builder: keys.Builder = "mlp"
+    widths: keys.Widths | None = Field(default=None, description="")
+    hidden: keys.Sizes = None
+    n_blocks: keys.Count | None = None
+    keep: keys.Share | None = None
+    channels: keys.Sizes = None
+    kernel: keys.Count | None = None
+    stride: keys.Count | None = None
+    padding: keys.Padding = None
+    pool: keys.Count | None = None
+    n_layers: keys.Count | None = None
+    layer_width: keys.OneSize = None
+    in_degree: keys.OneSize = None
+    reach: keys.Count | None = None
+    part: keys.Wholes = None
+    n_inner: keys.Count | None = None
+    n_active: keys.Count | None = None
+    n_factors: keys.Count | None = None
+    copies_exponent: keys.Fraction | None = None
+    exponent: keys.Exponent | None = None
+    coefficients: keys.Law = None
+    trainable_coefficients: keys.Flag | None = None
+    activation: keys.Activation = None
+    readout: keys.Law = None
+    trainable_readout: keys.Flag | None = None
+    bias: keys.Flag | None = None
+    output_activation: keys.OutputActivation = None
+    n_outputs: keys.Count | None = None
+    parametrization: keys.Parametrization = None
+    gamma: keys.NotNegative | None = None
+    dtype: keys.Dtype = None
 
     @model_validator(mode="before")
     @classmethod
@@ -282,14 +138,14 @@ class ClaimSpecification(_Table):
         Where the claim comes from.
     """
 
-    architecture: _Text
-    quantity: _Text
-    prediction: _Number | None = None
-    alternative: _Number | None = None
-    band: _Positive | None = None
-    at_least: _Number | None = None
-    at_most: _Number | None = None
-    source: _Text = ""
+    architecture: keys.Text
+    quantity: keys.Text
+    prediction: keys.Number | None = None
+    alternative: keys.Number | None = None
+    band: keys.Positive | None = None
+    at_least: keys.Number | None = None
+    at_most: keys.Number | None = None
+    source: keys.Text = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -323,10 +179,10 @@ class ClaimSpecification(_Table):
 class QuickSpecification(_Table):
     """What `--quick` changes; a key that is left out changes nothing, and architectures keep widths of their own."""
 
-    widths: _Widths | None = Field(default=None, description="")
-    seeds: _Seeds | None = Field(default=None, description="")
-    n_measured: _Count | None = Field(default=None, description="")
-    training_steps: _Count | None = Field(default=None, description="")
+    widths: keys.Widths | None = Field(default=None, description="")
+    seeds: keys.Seeds | None = Field(default=None, description="")
+    n_measured: keys.Count | None = Field(default=None, description="")
+    training_steps: keys.Count | None = Field(default=None, description="")
 
 
 class Specification(_Table):
@@ -357,15 +213,15 @@ class Specification(_Table):
         None once it has been applied.
     """
 
-    name: _Name
-    title: _Text = ""
-    widths: _Widths
-    seeds: _Seeds = RECOMMENDED_SEEDS
-    radius: _Positive = 1.0
+    name: keys.Name
+    title: keys.Text = ""
+    widths: keys.Widths
+    seeds: keys.Seeds = RECOMMENDED_SEEDS
+    radius: keys.Positive = 1.0
     tol: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, description="a number above 0 and below 1")] = 1e-4
-    training_steps: _Count = 400
+    training_steps: keys.Count = 400
     quantities: Annotated[
-        tuple[_Quantity, ...], Field(strict=False, description="a list of quantities; `assembly list` shows them")
+        tuple[keys.Quantity, ...], Field(strict=False, description="a list of quantities; `assembly list` shows them")
     ] = ()
     data: Annotated[DataSpecification, Field(description="a table, [data]")]
     architectures: Annotated[
@@ -433,7 +289,7 @@ def _disagreements(specification: Specification) -> Iterable[str]:
                 f"Got {list(widths)}, a factor of {widths[-1] / widths[0]:.3g}."
             )
     for i, architecture in enumerate(specification.architectures):
-        yield from _conflicts(architecture, f"architectures[{i}].")
+        yield from conflicts(architecture, f"architectures[{i}].")
         for key, wrong in architecture.made_by.stays(architecture.options):
             yield f"The 'architectures[{i}].{key}' key {wrong}"
     seen = set()
@@ -454,7 +310,7 @@ def _disagreements(specification: Specification) -> Iterable[str]:
         seen.add((claim.architecture, claim.quantity))
 
 
-def _conflicts(architecture: ArchitectureSpecification, prefix: str = "") -> Iterable[str]:
+def conflicts(architecture: ArchitectureSpecification, prefix: str = "") -> Iterable[str]:
     """Yield one line for every key that does not belong to the builder or does not fit another key."""
     builder = architecture.made_by
     for key in sorted(architecture.model_fields_set - {"label", "builder", "widths", *builder.defaults}):
@@ -499,8 +355,8 @@ class MemberSpecification(_Table):
         Name of a study, or the path of its file, relative to the suite's.
     """
 
-    claim: _Text = ""
-    study: _Text
+    claim: keys.Text = ""
+    study: keys.Text
 
 
 class SuiteSpecification(_Table):
@@ -515,262 +371,9 @@ class SuiteSpecification(_Table):
     members : tuple of MemberSpecification
     """
 
-    name: _Name
-    title: _Text = ""
+    name: keys.Name
+    title: keys.Text = ""
     members: Annotated[
         tuple[MemberSpecification, ...],
         Field(strict=False, min_length=1, description="one or more tables, [[members]]"),
     ]
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def named_studies() -> dict[str, str]:
-    """Return the studies that come with the package, name to title."""
-    return _titles("studies")
-
-
-def named_suites() -> dict[str, str]:
-    """Return the suites of studies that come with the package, name to title."""
-    return _titles("suites")
-
-
-def _titles(folder: str) -> dict[str, str]:
-    files = {name: _shipped(folder) / f"{name}.toml" for name in _names(folder)}
-    return {name: str(tomllib.loads(path.read_text("utf-8")).get("title", "")) for name, path in files.items()}
-
-
-def _names(folder: str) -> list[str]:
-    return sorted(path.name.removesuffix(".toml") for path in _shipped(folder).iterdir() if path.name.endswith(".toml"))
-
-
-def load(source: str | Path) -> Specification:
-    """Read a study by name, or from a TOML file.
-
-    Parameters
-    ----------
-    source : str or Path
-        A name of `named_studies`, or the path of a file that ends in ``.toml``. Paths of data in it are relative to it.
-
-    Raises
-    ------
-    UnknownNameError
-        If `source` is neither a known name nor the path of a TOML file.
-    ConfigurationError
-        If the file cannot be read, is no TOML, or holds a misspelt key or a wrong value; all of them, one line each.
-
-    Examples
-    --------
-    >>> load("digits").widths
-    (32, 64, 128, 256, 512, 1024)
-    """
-    name, studies, suites = str(source), _names("studies"), _names("suites")
-    if name in studies:
-        return parse((_shipped("studies") / f"{name}.toml").read_text("utf-8"), origin=f"{name}.toml")
-    if name in suites:
-        raise UnknownNameError(f"The study {name!r} is a suite of several; load_suite reads it.")
-    path = Path(source)
-    if path.suffix.lower() != ".toml":
-        names = [*studies, *suites]
-        raise UnknownNameError(
-            f"The study must be one of {', '.join(names)} or the path of a .toml file. Got {name!r}."
-            f"{suggest(name, names)}"
-        )
-    return parse(_text_of(path), origin=path.name, folder=path.resolve().parent)
-
-
-def load_suite(source: str | Path) -> tuple[SuiteSpecification, list[Specification]] | None:
-    """Read a suite by name, or from a TOML file, with its studies; None if `source` is a study or unknown.
-
-    Raises
-    ------
-    UnknownNameError
-        If the suite names an unknown study.
-    ConfigurationError
-        If the file, or one of its studies, cannot be read or holds a mistake; if two studies share a name.
-
-    Examples
-    --------
-    >>> suite, studies = load_suite("claims")
-    >>> suite.members[0].study, studies[0].name, load_suite("digits")
-    ('claim-01-independent', 'claim-01-independent', None)
-    """
-    name, path = str(source), Path(source)
-    if name in _names("suites"):
-        text, origin = (_shipped("suites") / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
-    elif name not in _names("studies") and path.suffix.lower() == ".toml":
-        text, origin = _text_of(path), path.name
-    else:
-        return None
-    table = _table(text, origin)
-    if "members" not in table:
-        return None
-    try:
-        suite = SuiteSpecification.model_validate(table)
-    except ValidationError as error:
-        lines = mistakes(error, table, SuiteSpecification)
-        raise ConfigurationError("\n".join(f"{origin}: {lower_first(line)}" for line in lines)) from None
-    studies = [load(_beside(path, member.study)) for member in suite.members]
-    names = [study.name for study in studies]
-    for twice in (name for i, name in enumerate(names) if name in names[:i]):
-        raise ConfigurationError(f"{origin}: the 'members' key must hold every study once. Got {twice!r} twice.")
-    return suite, studies
-
-
-def _beside(suite: Path, study: str) -> str | Path:
-    is_file = Path(study).suffix.lower() == ".toml" and not Path(study).is_absolute()
-    return suite.resolve().parent / study if is_file else study
-
-
-def _text_of(path: Path) -> str:
-    name = str(path)
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        raise ConfigurationError(f"The study file {name!r} does not exist: check the path.") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"The study file {name!r} is no text in UTF-8: save it as a TOML file.") from None
-    except OSError as error:
-        raise ConfigurationError(f"The study file {name!r} cannot be read: {error.strerror}.") from None
-
-
-def _table(text: str, origin: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{origin}: no valid TOML: {lower_first(str(error)).rstrip('.')}.") from None
-
-
-def parse(text: str, origin: str = "study", folder: Path | None = None) -> Specification:
-    """Read a study from TOML text.
-
-    Parameters
-    ----------
-    text : str
-        The contents of a study file.
-    origin : str
-        Its name, the first word of every error.
-    folder : Path, optional
-        Paths of data are taken relative to it.
-
-    Raises
-    ------
-    ConfigurationError
-        If the text is no TOML, or holds a misspelt key or a wrong value; all of them, one line each.
-
-    Examples
-    --------
-    >>> from assembly.study.specification import dump, load
-    >>> parse(dump(load("digits"))) == load("digits")
-    True
-    """
-    specification = validate(_table(text, origin), origin)
-    data = specification.data
-    if folder is not None and data.source not in BUILT_IN and not Path(data.source).is_absolute():
-        moved = data.model_copy(update={"source": str(folder / data.source)})
-        return specification.model_copy(update={"data": moved})
-    return specification
-
-
-def validate(table: Mapping[str, Any], origin: str = "study") -> Specification:
-    """Return the specification of a table of plain values, or raise `ConfigurationError` with every mistake."""
-    try:
-        return Specification.model_validate(dict(table))
-    except ValidationError as error:
-        lines = mistakes(error, table, Specification)
-        raise ConfigurationError("\n".join(f"{origin}: {lower_first(line)}" for line in lines)) from None
-
-
-def architecture(table: Mapping[str, Any]) -> ArchitectureSpecification:
-    """Return one architecture from the options of a command line, or raise `ConfigurationError` with every mistake."""
-    try:
-        found = ArchitectureSpecification.model_validate(dict(table))
-        lines = list(_conflicts(found))
-    except ValidationError as error:
-        lines = mistakes(error, table, ArchitectureSpecification)
-    if lines:
-        raise ConfigurationError("\n".join(_of_option(line) for line in lines)) from None
-    return found
-
-
-def _of_option(line: str, own: Sequence[str] = ("hidden", "activation")) -> str:
-    """Return a sentence on a key as one on the option that gave it: one of its own, or --set."""
-
-    def told(found: re.Match[str]) -> str:
-        return f"'{'--' if found[1] in own else '--set '}{found[1]}{found[2]}' option"
-
-    return re.sub(r"'(\w+)((?:\[\d+\])?)' key", told, line, count=1)
-
-
-def override(
-    specification: Specification,
-    *,
-    widths: Sequence[int] | None = None,
-    seeds: int | None = None,
-    activation: str | None = None,
-    quick: bool = False,
-) -> Specification:
-    """Return the study with the changes of the command line.
-
-    Parameters
-    ----------
-    specification : Specification
-    widths : sequence of int, optional
-        Of every architecture; sorted before use.
-    seeds : int, optional
-        Replicates at each width.
-    activation : str, optional
-        Of every hidden layer of every architecture.
-    quick : bool
-        Apply the study's ``[quick]`` table first.
-
-    Raises
-    ------
-    UnknownNameError
-        If `activation` is none of the package's.
-    ArgumentError
-        If `quick` is asked of a study without a ``[quick]`` table.
-    ConfigurationError
-        If a value is wrong.
-    """
-    table = specification.model_dump(exclude_none=True)
-    table.pop("quick", None)
-    if quick:
-        if specification.quick is None:
-            raise ArgumentError(
-                f"The '--quick' option needs a [quick] table in the study {specification.name!r}: "
-                "add one, or use --widths."
-            )
-        changes = specification.quick.model_dump(exclude_none=True)
-        if "n_measured" in changes:
-            table["data"] = {**table["data"], "n_measured": changes.pop("n_measured")}
-        table.update(changes)
-    if widths is not None:
-        table["widths"] = sorted(widths)
-        for entry in table["architectures"]:
-            entry.pop("widths", None)
-    if seeds is not None:
-        table["seeds"] = seeds
-    if activation is not None:
-        check_name("--activation", activation, activations.NAMES)
-        table["architectures"] = [{**entry, "activation": activation} for entry in table["architectures"]]
-    try:
-        return validate(table, origin=specification.name)
-    except ConfigurationError as error:
-        options = [name for name, value in (("widths", widths), ("seeds", seeds)) if value is not None]
-        lines = [_of_option(line, options) if _is_on(line, options) else line for line in str(error).splitlines()]
-        raise ConfigurationError("\n".join(lines)) from None
-
-
-def _is_on(line: str, keys: Sequence[str]) -> bool:
-    return any(f"the '{key}' key" in line or f"the '{key}[" in line for key in keys)
-
-
-def dump(specification: Specification) -> str:
-    """Return the study as TOML text with every default written out; `parse` gives an equal one back."""
-    return tomli_w.dumps(specification.model_dump(exclude_none=True))
-
-
-def _shipped(folder: str) -> Any:
-    return resources.files("assembly.study") / folder

@@ -29,7 +29,8 @@ from assembly.diagnostics.verdict import claimed
 from assembly.errors import ArgumentError, ResultsError
 from assembly.files import write_atomically
 from assembly.study.folders import RESULTS, check_kind
-from assembly.study.specification import Specification, dump
+from assembly.study.reading import dump
+from assembly.study.specification import Specification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -104,7 +104,7 @@ class SuiteResult:
 
         Examples
         --------
-        >>> from assembly.study.specification import load_suite
+        >>> from assembly.study.reading import load_suite
         >>> suite, studies = load_suite("claims")
         >>> few = next(study for study in studies if study.name == "claim-13-few-active")
         >>> SuiteResult(suite, [MemberResult("13", few, reason="Stopped.")], 0.0, Path()).tally()

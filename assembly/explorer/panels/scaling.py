@@ -20,7 +20,8 @@ from assembly.explorer.components import Words, failure, table
 from assembly.explorer.jobs import Failure, Task
 from assembly.explorer.live_study import Frame, LiveStudy, Status
 from assembly.explorer.state import CHOICES, FEWEST_SEEDS, MOST_MEASURED, MOST_SEEDS, State
-from assembly.study.specification import Specification, dump
+from assembly.study.reading import dump
+from assembly.study.specification import Specification
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "plus")
