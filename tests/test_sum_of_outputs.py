@@ -37,6 +37,39 @@ def test_the_gradient_is_the_sum_of_gradients(case):
     assert contracts.error(found, wanted) < (1e-12 if net.dtype == np.float64 else 2e-5)
 
 
+def parts_told(net, X, r):
+    """Return the gradient, and how often every entry of it was said to be complete."""
+    out, told, at_the_time = np.full(net.n_parameters, np.nan, net.dtype), np.zeros(net.n_parameters, int), []
+
+    def then(part):
+        told[part] += 1
+        at_the_time.append((part, out[part].copy()))
+
+    gradient_of_sum(net.evaluate(X), r, out, then=then)
+    for part, values in at_the_time:
+        np.testing.assert_array_equal(values, out[part])
+    return out, told
+
+
+@everywhere
+def test_every_part_of_a_gradient_is_told_once_when_it_is_complete(case):
+    net, X = case.assembly(), samples(case)
+    for rows in (X, X[:1]):
+        r = factors_of(net)[: len(rows)]
+        found, told = parts_told(net, rows, r)
+        np.testing.assert_array_equal(found, gradient_of_sum(net.evaluate(rows), r))
+        assert (told == 1).all()
+
+
+def test_parts_of_large_blocks_are_told_piece_by_piece():
+    net, rng = am.mlp(64, [700, 700], seed=0), np.random.default_rng(0)
+    X, r = rng.normal(size=(300, 64)), rng.normal(size=(300, 1))
+    n_told = []
+    gradient_of_sum(net.evaluate(X), r, then=n_told.append)
+    assert len(n_told) > 3
+    assert (parts_told(net, X, r)[1] == 1).all()
+
+
 @everywhere
 def test_one_sample_is_its_gradient(case):
     net, x = case.assembly(), case.x()

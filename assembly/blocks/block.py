@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 Vector = NDArray[Any]
 GramPart = Callable[[Vector, Vector, Vector, Vector], None]
 Then = Callable[[slice, slice], None]
+Filled = Callable[[slice], None]
 
 
 def locked(weights: Vector) -> Vector:
@@ -80,6 +81,12 @@ class Block(ABC):
     @abstractmethod
     def in_node_space(self) -> bool:
         """Whether Z maps the weights to nodes; False if they are coordinates of their own."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the weights of a block that is trained stand among the parameters: start and stop."""
+        assert self.parameters is not None
+        return self.parameters.start, self.parameters.stop
 
     def weights(self, parameters: Vector) -> Vector:
         """Return the weights as a read-only view of the flat parameters, or the frozen ones."""
@@ -140,6 +147,14 @@ class Block(ABC):
         for above, below in zip(b, a, strict=True):
             self.scatter(weights, above, nothing, below, above, found)
             out += found
+
+    def scatter_rows_then(self, weights: Vector, b: Vector, a: Vector, out: Vector, then: Filled) -> None:
+        """Fill the flat weights `out` as `scatter_rows` does, and call `then` with every part that is complete.
+
+        It is called by any thread, and may change the weights: nothing reads those of that part any more.
+        """
+        self.scatter_rows(weights, b, a, out)
+        then(slice(0, len(out)))
 
     @abstractmethod
     def own_gram(self, weights: Vector, a: Vector, c: Vector) -> Vector:

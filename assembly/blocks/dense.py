@@ -8,7 +8,7 @@ import numpy as np
 
 from assembly import threads
 from assembly.blocks import products
-from assembly.blocks.block import GramPart, NodeBlock, Then, Vector
+from assembly.blocks.block import Filled, GramPart, NodeBlock, Then, Vector
 from assembly.kernels import dense, dense_rows
 
 MOST_PUSHED, MOST_PULLED = 32, 8  # node vectors at once, for which compiled loops are faster than BLAS
@@ -102,6 +102,20 @@ class DenseBlock(NodeBlock):
             super().scatter_rows(weights, b, a, out)
         else:
             products.fill_transposed(out.reshape(self.shape), b[:, self.target], a[:, self.source], self.factor)
+
+    def scatter_rows_then(self, weights: Vector, b: Vector, a: Vector, out: Vector, then: Filled) -> None:
+        """See `Block.scatter_rows_then`; of a matrix product piece by piece."""
+        if len(a) < 2:
+            super().scatter_rows_then(weights, b, a, out, then)
+        else:
+            columns = self.shape[1]
+            products.fill_transposed(
+                out.reshape(self.shape),
+                b[:, self.target],
+                a[:, self.source],
+                self.factor,
+                lambda rows: then(slice(rows.start * columns, rows.stop * columns)),
+            )
 
     def gram(self, a: Vector, b: Vector) -> GramPart:
         """See `NodeBlock.gram`; two inner products per application."""

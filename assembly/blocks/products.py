@@ -59,12 +59,16 @@ def product(
     return found
 
 
-def fill_transposed(out: Matrix, left: Matrix, right: Matrix, scale: Matrix) -> None:
-    """Fill `out` with ``left.T @ right``, its rows times `scale`."""
+def fill_transposed(
+    out: Matrix, left: Matrix, right: Matrix, scale: Matrix, then: Callable[[slice], None] | None = None
+) -> None:
+    """Fill `out` with ``left.T @ right``, its rows times `scale`; where `then` is given it is called with rows done."""
     (inner, n), m = left.shape, right.shape[1]
 
     def one(piece: slice) -> None:
         np.matmul((left[:, piece] * scale[piece]).T, right, out=out[piece])
+        if then is not None:
+            then(piece)
 
     operations = n * inner * m * out.itemsize
     _run(one, threads.pieces(n, operations // OPERATIONS, max(4, n // WIDE)), operations)

@@ -11,6 +11,7 @@ rounded then depends on its batch, within the bound of `evaluate`, and never on 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import threads
-from assembly.blocks.block import Block, locked
+from assembly.blocks.block import Block, Filled, locked
 from assembly.calculus.response import softmax, softmax_bend, softmax_slope
 from assembly.calculus.workspace import Workspace
 from assembly.errors import KinkWarning, NonFiniteError
@@ -235,9 +236,31 @@ def scatter(
     fill_by_blocks(evaluation, lambda block, weights, part: block.scatter(weights, s, t, a, b, part), out)
 
 
-def scatter_rows(evaluation: Evaluation, b: NDArray[Any], a: NDArray[Any], out: NDArray[Any]) -> None:
-    """Fill `out`, shape (n_parameters,), with ``c_v b_v a_u``, summed over the rows of (b, a) and edges of a weight."""
-    fill_by_blocks(evaluation, lambda block, weights, part: block.scatter_rows(weights, b, a, part), out)
+def scatter_rows(
+    evaluation: Evaluation, b: NDArray[Any], a: NDArray[Any], out: NDArray[Any], then: Filled | None = None
+) -> None:
+    """Fill `out`, shape (n_parameters,), with ``c_v b_v a_u``, summed over the rows of (b, a) and edges of a weight.
+
+    Where `then` is given it is called once with every range of parameters, when `out` is complete there, by any thread.
+    It may change the parameters.
+    """
+    program = evaluation.program
+    places = Counter(program.blocks[position].place for position in program.trainable)
+
+    def fill(block: Block, weights: NDArray[Any], part: NDArray[Any]) -> None:
+        start, stop = block.place
+        if then is None or places[start, stop] > 1:
+            block.scatter_rows(weights, b, a, part)
+        else:
+            block.scatter_rows_then(
+                weights, b, a, part, lambda rows: then(slice(start + rows.start, start + rows.stop))
+            )
+
+    fill_by_blocks(evaluation, fill, out)
+    if then is not None:
+        for (start, stop), n_readers in places.items():
+            if n_readers > 1:
+                then(slice(start, stop))
 
 
 def fill_by_blocks(
@@ -247,15 +270,14 @@ def fill_by_blocks(
     filled: set[tuple[int, int]] = set()
     for position in evaluation.program.trainable:
         block, weights = evaluation.program.blocks[position], evaluation.weights[position]
-        assert block.parameters is not None
-        part, place = out[block.parameters], (block.parameters.start, block.parameters.stop)
-        if place in filled:
+        part = out[slice(*block.place)]
+        if block.place in filled:
             more = np.empty_like(part)
             fill(block, weights, more)
             part += more
         else:
             fill(block, weights, part)
-            filled.add(place)
+            filled.add(block.place)
 
 
 def _zeros(evaluation: Evaluation, name: str, workspace: Workspace | None) -> NDArray[Any]:

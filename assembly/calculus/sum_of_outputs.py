@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.blocks.block import Filled
 from assembly.blocks.own import OwnBlock
 from assembly.calculus.evaluation import Evaluation, backward_of_sum, scatter_rows, tangents
 from assembly.calculus.workspace import Workspace
@@ -27,6 +28,7 @@ def gradient_of_sum(
     factors: NDArray[Any],
     out: NDArray[Any] | None = None,
     workspace: Workspace | None = None,
+    then: Filled | None = None,
 ) -> NDArray[Any]:
     """Return the gradient in all parameters, ``sum_ik r_ik grad f_k(x_i)``, in `out` where that is given.
 
@@ -37,6 +39,9 @@ def gradient_of_sum(
     out : ndarray of shape (n_parameters,), optional
     workspace : Workspace, optional
         Where the adjoints are meanwhile; fresh memory if left out.
+    then : callable, optional
+        Called once with every range of parameters whose gradient is complete, by any thread, while it is in cache; it
+        may change those parameters.
 
     Notes
     -----
@@ -54,7 +59,7 @@ def gradient_of_sum(
     program = evaluation.program
     b = backward_of_sum(evaluation, factors, workspace).pre
     out = np.empty(program.n_parameters, program.dtype) if out is None else out
-    scatter_rows(evaluation, b, evaluation.post, out)
+    scatter_rows(evaluation, b, evaluation.post, out, then)
     return out
 
 
@@ -119,8 +124,13 @@ class Expansion:
                 post[:, nodes] = evaluation.slope(segment, pre[:, nodes]) + evaluation.bend(segment, z_dot, z_dot)
         return post[:, program.outputs]
 
-    def gradient(self, factors: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return ``sum_ik r_ik (grad f_k(x_i) + H_ik v)``, the gradient in v of the expansions, in `out` if given."""
+    def gradient(
+        self, factors: NDArray[Any], out: NDArray[Any] | None = None, then: Filled | None = None
+    ) -> NDArray[Any]:
+        """Return ``sum_ik r_ik (grad f_k(x_i) + H_ik v)``, the gradient in v of the expansions, in `out` if given.
+
+        With `then` as in `gradient_of_sum`.
+        """
         evaluation, program = self.evaluation, self.evaluation.program
         adjoints = backward_of_sum(evaluation, factors)
         abar_dot, s = np.zeros_like(self.post), np.zeros_like(self.post)
@@ -134,7 +144,7 @@ class Expansion:
         above = np.concatenate([s + adjoints.pre, adjoints.pre])
         below = np.concatenate([evaluation.post, self.post])
         out = np.empty(program.n_parameters, program.dtype) if out is None else out
-        scatter_rows(evaluation, above, below, out)
+        scatter_rows(evaluation, above, below, out, then)
         return out
 
     def _pull(self, position: int, s: NDArray[Any], b: NDArray[Any], abar_dot: NDArray[Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import DOP853
 
 from assembly.dynamics.models import EVERY
 from assembly.dynamics.motion import Moving
@@ -40,6 +39,8 @@ def flow(
     -----
     Cost: twelve gradients for every step of the solver; memory about 16 copies of the parameters in float64.
     """
+    from scipy.integrate import DOP853  # loads a great deal that nothing else needs
+
     w, gradient = moving.w, np.empty_like(moving.w)
 
     def velocity(_: float, at: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from assembly.blocks.block import Filled
 from assembly.calculus.evaluation import Evaluation, evaluate, tangent
 from assembly.calculus.sum_of_outputs import Expansion, gradient_of_sum
 from assembly.calculus.workspace import Workspace
@@ -32,8 +33,12 @@ class Model(Protocol):
     def outputs(self, w: Values) -> Values:
         """Return the outputs at all inputs, shape (n, n_outputs)."""
 
-    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values) -> Values:
-        """Fill `out` with the gradient of a loss over some inputs, given its slope in the outputs; return those."""
+    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values, then: Filled | None = None) -> Values:
+        """Fill `out` with the gradient of a loss over some inputs, given its slope in the outputs; return those.
+
+        Where `then` is given it is called once with every range of parameters whose gradient is complete, by any
+        thread; it may change `w` there.
+        """
 
 
 class Network:
@@ -61,11 +66,11 @@ class Network:
         """See `Model.outputs`."""
         return self._at(w, EVERY).outputs
 
-    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values) -> Values:
+    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values, then: Filled | None = None) -> Values:
         """See `Model.gradient`."""
         evaluation = self._at(w, rows)
         found = evaluation.outputs
-        gradient_of_sum(evaluation, slope(found), out, self._workspace)
+        gradient_of_sum(evaluation, slope(found), out, self._workspace, then)
         return found
 
 
@@ -94,11 +99,11 @@ class FirstOrder:
         """See `Model.outputs`."""
         return self._expanded_once(self._origin, w)
 
-    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values) -> Values:
+    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values, then: Filled | None = None) -> Values:
         """See `Model.gradient`."""
         origin = self._rows(rows)
         found = self._expanded_once(origin, w)
-        gradient_of_sum(origin, slope(found), out, self._workspace)
+        gradient_of_sum(origin, slope(found), out, self._workspace, then)
         return found
 
     def _expanded_once(self, origin: Evaluation, w: Values) -> Values:
@@ -123,11 +128,11 @@ class SecondOrder(FirstOrder):
         """See `Model.outputs`."""
         return self._expanded(self._origin, w)[1]
 
-    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values) -> Values:
+    def gradient(self, w: Values, rows: Rows, slope: Slope, out: Values, then: Filled | None = None) -> Values:
         """See `Model.gradient`."""
         origin = self._rows(rows)
         along, found = self._expanded(origin, w)
-        along.gradient(slope(found), out)
+        along.gradient(slope(found), out, then)
         return found
 
     def _expanded(self, origin: Evaluation, w: Values) -> tuple[Expansion, Values]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly import threads
+from assembly.blocks.block import Filled
 from assembly.dynamics.losses import Loss
 from assembly.dynamics.models import EVERY, Model, Rows
 from assembly.kernels.descent import descend
@@ -92,26 +93,27 @@ class Moving:
         self.velocity = np.zeros_like(w) if rule.momentum else w[:0].copy()
         self._gradient = np.empty_like(w)
 
-    def loss_gradient(self, w: Values, rows: Rows, out: Values) -> Values:
-        """Fill `out` with the gradient of the loss over some samples, scaled to all; return their outputs."""
+    def loss_gradient(self, w: Values, rows: Rows, out: Values, then: Filled | None = None) -> Values:
+        """Fill `out` with the gradient of the loss over some samples, scaled to all; return their outputs.
+
+        With `then` as in `Model.gradient`.
+        """
         y = self.y[rows]
         times = w.dtype.type(len(self.y) / len(y))
         with threads.one_blas_thread():  # once, and not for every product
-            return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out)
+            return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out, then)
 
     def step(self, number: int) -> float:
         """Make one step; return the loss before it, that of its batch scaled to all samples."""
         rows = self.rule.rows(number, len(self.y))
-        u = self.loss_gradient(self.w, rows, self._gradient)
+        u = self.loss_gradient(self.w, rows, self._gradient, self._mover(number))
         y = self.y[rows]
-        value = self.loss.value(u, y) * len(self.y) / len(y)
-        self._move(number)
-        return value
+        return self.loss.value(u, y) * len(self.y) / len(y)
 
-    def _move(self, number: int) -> None:
+    def _mover(self, number: int) -> Filled:
+        """Return what moves a range of parameters whose gradient is complete."""
         rule, w, g, v = self.rule, self.w, self._gradient, self.velocity
         noise = _noise(rule, number, w) if rule.noise else None
-
         numbers = [w.dtype.type(one) for one in (rule.step_size, rule.momentum, rule.weight_decay)]
 
         def move(part: slice) -> None:
@@ -119,7 +121,7 @@ class Moving:
             if noise is not None:
                 w[part] += noise[part]
 
-        threads.run(move, threads.pieces(len(w), 4 * w.nbytes))
+        return move
 
 
 def _noise(rule: Rule, number: int, w: Values) -> Values:

@@ -16,7 +16,6 @@ from matplotlib.patches import Polygon, Rectangle
 from assembly.explorer.scene import Scene, SceneLayer
 from assembly.plots import style
 
-FORMS = ("png", "svg", "csv")
 _DOTS_PER_INCH = 200
 _STEP, _HEIGHT, _HEAD, _FOOT = 1.5, 3.6, 1.1, 0.15  # inches: from layer to layer, of the layers, above and below them
 _LEAST_WIDTH = 4.5

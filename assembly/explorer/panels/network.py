@@ -18,7 +18,6 @@ from assembly.explorer.components import Words, failure, table
 from assembly.explorer.graph_component import GraphComponent
 from assembly.explorer.jobs import Failure, Stop, Task
 from assembly.explorer.panels.compose import make_select
-from assembly.explorer.picture import FORMS, saved
 from assembly.explorer.scene import Scene, scene
 from assembly.explorer.state import CHOICES, State, network
 
@@ -47,7 +46,7 @@ class Network:
         self.drawing = GraphComponent(sizing_mode="stretch_width")
         self.drawing.param.watch(lambda event: self._open(event.new), "selected")
         self._drawn: Scene | None = None
-        self.downloads = [self._download(form) for form in FORMS]
+        self.downloads = [self._download(form) for form in ("png", "svg", "csv")]
         self.message = Words(is_live=True)
         self.card = Words(html=_OPEN_ONE)
         self.relatives = pmui.Select(label="Step to a parent or child", options={}, sizing_mode="stretch_width")
@@ -116,6 +115,8 @@ class Network:
         return button
 
     def _saved(self, form: str) -> io.BytesIO:
+        from assembly.explorer.picture import saved  # loads matplotlib, which no page shows
+
         return io.BytesIO(b"" if self._drawn is None else saved(self._drawn, form))
 
     def _open(self, place: Sequence[int]) -> None:
