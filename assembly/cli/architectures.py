@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from assembly.errors import ArgumentError
 
+Hidden = Annotated[
+    str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
+]
+Activation = Annotated[str | None, typer.Option(metavar="NAME", help="Activation function; tanh if left out.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
+]
+Target = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
+]
 
-def given_keys(named: dict[str, str | None], settings: list[str]) -> dict[str, str]:
+
+def given_keys(named: dict[str, str | None], settings: list[str] | None) -> dict[str, str]:
     """Return the keys of an architecture that were given, by options of their own or by --set."""
     given = {key: text for key, text in named.items() if text is not None}
-    for setting in settings:
+    for setting in settings or []:
         key, _, text = (part.strip() for part in setting.partition("="))
         if not key or not text or key in ("label", "builder", "widths"):
             raise ArgumentError(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from assembly.cli.architectures import given_keys, options_of
+from assembly.cli.architectures import Activation, Hidden, Keys, Target, given_keys, options_of
 from assembly.cli.manners import first_clause, make_console, polite, rounded
 from assembly.errors import ArgumentError
 
@@ -71,21 +71,12 @@ def inspect(
         str | None, typer.Option(metavar="NAME", help="An architecture of `assembly list`; mlp if left out.")
     ] = None,
     width: Annotated[int | None, typer.Option(metavar="M", help="The width m; 256 if left out.")] = None,
-    hidden: Annotated[
-        str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
-    ] = None,
-    activation: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Activation function; tanh if left out.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
-    ] = None,
+    hidden: Hidden = None,
+    activation: Activation = None,
+    settings: Keys = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the parameters; 0 if left out.")] = None,
     data: Annotated[str, typer.Option(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")] = "digits",
-    target: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
-    ] = None,
+    target: Target = None,
     inputs: Annotated[int, typer.Option(metavar="N", help="Inputs that are measured and averaged.")] = 4,
     radius: Annotated[float, typer.Option(metavar="R", help="Distance at which remainders are measured.")] = 1.0,
     tol: Annotated[float, typer.Option(metavar="TOL", help="Relative residual of eigenvalues.")] = 1e-4,
@@ -110,7 +101,7 @@ def inspect(
         from assembly import kernels
         from assembly.checks import check_count, check_number
 
-        given = given_keys({"hidden": hidden, "activation": activation}, settings or [])
+        given = given_keys({"hidden": hidden, "activation": activation}, settings)
         built = {"architecture": architecture, "width": width, "seed": seed, **given}
         refused = [key for key, value in built.items() if value is not None]
         if saved is not None and refused:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from assembly.cli.architectures import given_keys, options_of
+from assembly.cli.architectures import Activation, Hidden, Keys, Target, given_keys, options_of
 from assembly.cli.manners import (
     SECONDS_BETWEEN_LINES,
     command_line,
@@ -59,20 +59,11 @@ def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")],
     width: Annotated[str, typer.Option(metavar="M,...", help="One or several widths m.")] = "256",
     architecture: Annotated[str, typer.Option(metavar="NAME", help="An architecture of `assembly list`.")] = "mlp",
-    hidden: Annotated[
-        str | None, typer.Option(metavar="m,m,m", help='Widths of the hidden layers; "m" stands for --width.')
-    ] = None,
-    activation: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Activation function; tanh if left out.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another key of the architecture; as often as needed."),
-    ] = None,
+    hidden: Hidden = None,
+    activation: Activation = None,
+    settings: Keys = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of parameters, rows, batches and noise.")] = 0,
-    target: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Target: its name, a class index, or a column of a file.")
-    ] = None,
+    target: Target = None,
     rows: Annotated[
         int | None, typer.Option(metavar="N", help="Rows to train on; 128, or three quarters if less, if left out.")
     ] = None,
@@ -115,7 +106,7 @@ def train(
 
         widths = list(dict.fromkeys(check_count("--width", one) for one in whole_numbers("--width", width)))
         beside_names = [] if beside == "none" else [check_name("--beside", one, BESIDE) for one in beside.split(",")]
-        given = given_keys({"hidden": hidden, "activation": activation}, settings or [])
+        given = given_keys({"hidden": hidden, "activation": activation}, settings)
         options = options_of(architecture, given)
         check_name("--method", method, METHODS)
         n_rows = None if rows is None else check_count("--rows", rows)
