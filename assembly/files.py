@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from assembly.errors import ArgumentError
 
 
 @contextmanager
@@ -22,6 +25,21 @@ def replaced_at_once(path: Path) -> Iterator[BufferedRandom]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writable_folder(folder: str | Path) -> Iterator[Path]:
+    """Make a folder, try to write to it, and say in one sentence what goes wrong with it, then or in the block."""
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=target):
+            pass
+        yield target
+    except OSError as error:
+        raise ArgumentError(
+            f"The 'folder' argument must be a folder to write to. Got {str(target)!r}: {error.strerror}."
+        ) from None
 
 
 def foreign_byte(error: UnicodeDecodeError) -> str:

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import assembly
@@ -55,6 +56,14 @@ def test_help_teaches_what_to_type_first():
         text = run(command, "--help").output
         assert "Examples" in text
         assert f"assembly {command}" in text
+
+
+def test_the_help_swallows_no_word():
+    """Help is Markdown: of a word in angle brackets nothing is shown."""
+    for command in ("study", "inspect", "train", "explore"):
+        helps = [one.help for one in typer.main.get_command(cli.app).commands[command].params]
+        assert not [text for text in helps if "<" in text]
+    assert "[[" not in run("inspect", "--help").output
 
 
 def test_every_example_in_the_help_is_a_valid_command():
@@ -159,6 +168,8 @@ def test_formulas_are_those_of_all_activations():
             "The '--architecture' option is for a network that is built",
         ),
         (["inspect", "--width", "1000000"], "bytes"),
+        (["inspect", "net.txt"], "The 'NET.json' argument must be the name of a .json file"),
+        (["inspect", "--width", "8", "--save", "/dev/null"], "The '--save' option must be a folder to write to"),
     ],
 )
 def test_a_mistake_gives_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ _DIAGNOSED = (  # beginnings of the columns of a study that a diagnosis shows, s
 
 def inspect(
     saved: Annotated[
-        Path | None, typer.Argument(metavar="[NET.json]", help="A saved network; one is built if left out.")
+        Path | None, typer.Argument(metavar="NET.json", help="A saved network; one is built if left out.")
     ] = None,
     architecture: Annotated[
         str | None, typer.Option(metavar="NAME", help="An architecture of `assembly list`; mlp if left out.")
@@ -96,10 +96,11 @@ def inspect(
 ) -> None:
     """Measure one network."""
     console = make_console()
-    with polite():
+    with polite(options={"path": "NET.json", "folder": "--save"}):
         from assembly import data as datasets
         from assembly import kernels
         from assembly.checks import check_count, check_number
+        from assembly.files import writable_folder
 
         given = given_keys({"hidden": hidden, "activation": activation}, settings)
         built = {"architecture": architecture, "width": width, "seed": seed, **given}
@@ -126,6 +127,9 @@ def inspect(
 
         from assembly.study.design import Point, Settings
 
+        if save is not None:
+            with writable_folder(save):
+                pass  # it is known before minutes of measuring that there is a place for them
         setting = Settings(options, loaded.shape, (), radius, tol, loaded.fingerprint, inputs, 0, 1)
         point = Point(architecture, architecture, width, seed, setting)
         net = _network(point) if saved is None else _saved(saved, rows.shape[1])

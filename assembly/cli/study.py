@@ -58,7 +58,8 @@ def study(
         str | None, typer.Option(metavar="NAME", help="Activation function of every hidden layer.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Output folder; ./assembly-results/<study> if left out.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Output folder; the name of the study in ./assembly-results if left out."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small widths, a first answer.")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,

@@ -91,7 +91,8 @@ def train(
         str, typer.Option(metavar="NAME,...", help="Models beside: linearized, closed_form, quadratic, or none.")
     ] = "linearized",
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Output folder; ./assembly-results/train-<data> if left out.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Output folder; train-SOURCE in ./assembly-results if left out."),
     ] = None,
 ) -> None:
     """Train networks and write a report."""

@@ -7,8 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assembly.errors import ArgumentError
-from assembly.files import write_atomically
+from assembly.files import writable_folder, write_atomically
 from assembly.plots import style
 from assembly.plots.cosines import describe_cosines, draw_cosines
 from assembly.plots.graph import describe_assembly, draw_assembly
@@ -45,16 +44,10 @@ def save_diagnosis(diagnosis: Diagnosis, folder: str | Path) -> list[Path]:
     ArgumentError
         If the folder cannot be written.
     """
-    target = Path(folder)
     contents = {"diagnosis.json": json.dumps(diagnosis.to_dict(), indent=1, allow_nan=False) + "\n"}
     contents |= {f"{name}.svg": svg for name, svg in diagnosis_pictures(diagnosis).items()}
-    try:
-        target.mkdir(parents=True, exist_ok=True)
+    with writable_folder(folder) as target:
         return [write_atomically(target / name, text.encode()) for name, text in contents.items()]
-    except OSError as error:
-        raise ArgumentError(
-            f"The 'folder' argument must be a folder to write to. Got {str(target)!r}: {error.strerror}."
-        ) from None
 
 
 def _shares(diagnosis: Diagnosis) -> str:

@@ -460,8 +460,8 @@ QUANTITIES: tuple[Quantity, ...] = (
         "g^T H g / g^T G g",
         "|<i>g</i><sup>T</sup><i>H</i><i>g</i>| / <i>g</i><sup>T</sup><i>G</i><i>g</i>",
         r"|g^T H g| / g^T G g",
-        "Along the gradient g of the squared loss over the inputs: what the Hessians of the outputs add to its "
-        "curvature, over the Gauss-Newton part, which is convex; a pure number.",
+        "What the Hessians of the outputs add to the curvature of the squared loss along its gradient g, over the "
+        "Gauss-Newton part, which is convex; a pure number.",
         note="A sum of both signs: single networks scatter widely.",
         is_on_request=True,
     ),
