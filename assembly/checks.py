@@ -124,6 +124,5 @@ def check_numbers(argument: str, value: ArrayLike, dtype: DTypeLike) -> NDArray[
         with np.errstate(over="ignore"):  # infinite in a smaller dtype: refused as such
             return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
     except (TypeError, ValueError):
-        raise ArgumentError(
-            f"The '{argument}' argument must be an array of real numbers. Got {type(value).__name__} that is none."
-        ) from None
+        got = f"one of {value.dtype}" if isinstance(value, np.ndarray) else f"{type(value).__name__} that is none"
+        raise ArgumentError(f"The '{argument}' argument must be an array of real numbers. Got {got}.") from None

@@ -53,6 +53,7 @@ from assembly.seeds import generator
             r"'X' argument must be an array of real numbers\. Got list",
         ),
         (lambda net: net([1.0 + 1j, 2.0]), ArgumentError, r"'X' argument must be an array of real numbers"),
+        (lambda net: net(np.array([1.0 + 1j, 2.0])), ArgumentError, r"real numbers\. Got one of complex128\."),
         (lambda net: net([None, 2.0]), ArgumentError, r"'X' argument must be an array of real numbers"),
         (
             lambda net: net.gradient([1.0, 2.0], output=1),
