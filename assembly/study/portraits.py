@@ -154,9 +154,9 @@ def _shares(label: str, nets: Networks, x: NDArray[np.float64]) -> Portrait | No
         description=description,
         quantity="",
         architectures=(label,),
-        caption=f"the shares of the neurons of layer {layer} in the squared gradient, the largest first; of the layers "
-        "of several neurons the one with the largest share at the widest. Where none dominates the lines sink as the "
-        f"width grows; a neuron that dominates keeps its height at the left.{alone}",
+        caption=f"the shares of the neurons of layer {layer} in the squared gradient, the largest first. Of all layers "
+        "of more than one neuron, this one has the largest share in the widest network. Where no neuron dominates the "
+        f"lines sink as the width grows; a neuron that dominates keeps its height at the left.{alone}",
         heading=("width", "neurons", "largest share", "equal shares", "effective number"),
         rows=tuple(
             (str(m), f"{len(s.values)}", f"{s.largest:.3g}", f"{1 / len(s.values):.3g}", f"{s.effective_number:.3g}")
