@@ -150,6 +150,7 @@ def test_formulas_are_those_of_all_activations():
         (["inspect", "--set", "=3"], "The '--set' option must be KEY=VALUE"),
         (["inspect", "--set", "builder=resnet"], "with a key of the architecture, such as readout=gaussian"),
         (["inspect", "--set", "readuot=sign"], "The '--set readuot' option is unknown. Did you mean 'readout'?"),
+        (["inspect", "--set", "qqq=1"], "The '--set qqq' option is unknown. The keys of mlp are hidden, "),
         (["inspect", "--set", "bias=1"], "The '--set bias' option must be true or false. Got 1."),
         (["inspect", "--architecture", "tied", "--width", "48"], "must be divisible by its number of copies, 64"),
         (["inspect", "none.json"], "none.json"),

@@ -38,11 +38,17 @@ def given_keys(named: dict[str, str | None], settings: list[str] | None) -> dict
 
 def options_of(architecture: str, given: dict[str, str]) -> dict[str, Any]:
     """Return all keys of an architecture, those that were given and its own defaults for the rest."""
-    from assembly.checks import check_name
+    from assembly.checks import check_name, suggest
     from assembly.study import reading
     from assembly.study.builders import BUILDERS
 
     check_name("--architecture", architecture, BUILDERS)
+    somewhere = sorted({key for one in BUILDERS.values() for key in one.defaults})
+    for key in [key for key in given if key not in somewhere]:
+        near = (
+            suggest(key, somewhere) or f" The keys of {architecture} are {', '.join(BUILDERS[architecture].defaults)}."
+        )
+        raise ArgumentError(f"The '--set {key}' option is unknown.{near}")
     lists = {key for one in BUILDERS.values() for key, value in one.defaults.items() if isinstance(value, list)}
     values = {
         key: [_value(one) for one in text.split(",")] if key in lists else _value(text) for key, text in given.items()
