@@ -31,12 +31,17 @@ def jobs() -> Iterator[tuple[str, Callable[[], Callable[[float], Any]]]]:
     yield "tangent kernel of 128 inputs, 3 x 4096", lambda: _at_inputs([4096] * 3, 128, "tangent_kernel")
     yield "Hessian norms at 64 inputs, 2 x 1024", lambda: _at_inputs([1024] * 2, 64, "hessian_norms")
     yield "Hessian norms at 64 inputs, 2 x 4096", lambda: _at_inputs([4096] * 2, 64, "hessian_norms")
-    yield "`H @ v`, 3 x 4096", lambda: _product([4096] * 3)
+    yield "`H @ v`, 3 x 4096", lambda: _product(am.mlp(64, [4096] * 3, "tanh", seed=0))
+    yield (
+        "`H @ v`, a graph of 10 x 2000 with 104 parents each",
+        lambda: _product(am.random_dag(64, n_layers=10, layer_width=2000, in_degree=104, seed=0)),
+    )
     yield "a step of `H.norm()`, 2 x 4096", lambda: _norm(am.mlp(64, [4096] * 2, "tanh", seed=0))
     yield (
         "a step of `H.norm()`, 10 x 31,250, 10⁷ edges",
         lambda: _norm(am.random_dag(64, n_layers=10, layer_width=31_250, in_degree=34, seed=0)),
     )
+    yield "100 steps of training, 3 x 1024, 128 inputs, float32", lambda: _training([1024] * 3)
     yield (
         "a step of `H.norm()`, three convolutions with 64 channels of 32 x 32",
         lambda: _norm(am.cnn((32, 32), [64] * 3, kernel=3, seed=0)),
@@ -49,8 +54,7 @@ def _at_inputs(widths: list[int], n: int, name: str) -> Callable[[float], Any]:
     return lambda moved: getattr(net, name)(X + moved)
 
 
-def _product(widths: list[int]) -> Callable[[float], Any]:
-    net = am.mlp(64, widths, "tanh", seed=0)
+def _product(net: am.Assembly) -> Callable[[float], Any]:
     H, v = net.hessian(np.ones(64)), np.random.default_rng(0).standard_normal(net.n_parameters)
     return lambda moved: H @ v
 
@@ -58,6 +62,12 @@ def _product(widths: list[int]) -> Callable[[float], Any]:
 def _norm(net: am.Assembly) -> Callable[[float], Any]:
     H = net.hessian(np.random.default_rng(0).standard_normal(net.n_inputs))
     return lambda moved: H.norm(1e-4)
+
+
+def _training(widths: list[int]) -> Callable[[float], Any]:
+    net, rng = am.mlp(64, widths, "tanh", seed=0, dtype="float32"), np.random.default_rng(0)
+    X, y = rng.standard_normal((128, 64)), rng.standard_normal(128)
+    return lambda moved: am.train(net, X + moved, y, n_steps=100, step_size=1e-3, every=100, record=(), beside=())
 
 
 def profile(run: Callable[[float], Any]) -> list[dict[str, Any]]:

@@ -124,7 +124,8 @@ def test_formulas_are_those_of_all_activations():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study", "digit"], "Did you mean 'digits'?"),
+        (["study", "digit"], "or the path of a .toml file. Got 'digit'. Did you mean 'digits'?"),
+        (["study", "qqq"], "Got 'qqq'. The names are "),
         (["study", "none.toml"], "does not exist"),
         (["study", "digits", "--widths", "32,a"], "The '--widths' option must be whole numbers"),
         (["study", "digits", "--widths", "0,8,16,80"], "the '--widths' option must be a list"),
@@ -230,6 +231,13 @@ def test_inspect_gives_every_number_one_name_and_every_name_one_number():
         assert ("||H|| R / ||grad f||" in names) == (radius == 2)
         assert f"; R = {radius}" in result.output
         assert "at R = 1" in first
+
+
+def test_all_rows_are_measured_of_a_file_with_few(tmp_path):
+    (tmp_path / "few.csv").write_text("a,b,y\n1,2,0\n3,4,1\n2,2,1\n")
+    result = run("inspect", "--data", tmp_path / "few.csv", "--width", 8)
+    assert result.exit_code == 0
+    assert "averaged over 3 inputs" in result.output
 
 
 def test_the_tolerance_holds_for_the_diagnosis():

@@ -77,7 +77,10 @@ def inspect(
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the parameters; 0 if left out.")] = None,
     data: Annotated[str, typer.Option(metavar="SOURCE", help="Data set, or a CSV, NPY or NPZ file.")] = "digits",
     target: Target = None,
-    inputs: Annotated[int, typer.Option(metavar="N", help="Inputs that are measured and averaged.")] = 4,
+    inputs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Inputs that are measured and averaged; 4, or all if fewer, if left out."),
+    ] = None,
     radius: Annotated[float, typer.Option(metavar="R", help="Distance at which remainders are measured.")] = 1.0,
     tol: Annotated[float, typer.Option(metavar="TOL", help="Relative residual of eigenvalues.")] = 1e-4,
     ball: Annotated[
@@ -111,13 +114,15 @@ def inspect(
         architecture = "mlp" if architecture is None else architecture
         width = check_count("--width", 256 if width is None else width)
         seed = check_count("--seed", 0 if seed is None else seed, minimum=0)
-        check_count("--inputs", inputs)
+        if inputs is not None:
+            check_count("--inputs", inputs)
         check_number("--radius", radius, above=0.0)
         check_number("--tol", tol, above=0.0, below=1.0)
         if ball is not None:
             check_number("--ball", ball, above=0.0)
         options = options_of(architecture, given)
         loaded = datasets.load(data, target)
+        inputs = min(4, len(loaded.inputs)) if inputs is None else inputs
         if inputs > len(loaded.inputs):
             raise ArgumentError(
                 f"The '--inputs' option must be at most {len(loaded.inputs)}, the rows of {loaded.name}. Got {inputs}."

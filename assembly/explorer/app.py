@@ -189,10 +189,10 @@ class Explorer:
         """Have the state answered."""
         tasks = {**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)}
         self._pace.began(tasks)
+        self.jobs.submit(tasks)  # they are computed while the page is told to wait
         for one in self._answering:
             one.wait(self.state)
         self.script.html = _script(self.state, self.training.n_steps)
-        self.jobs.submit(tasks)
         self.slow.submit(self.linear.slow_tasks(self.state) if self._looked_at == "linear" else {})
 
     def _sync(self) -> None:

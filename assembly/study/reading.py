@@ -70,9 +70,9 @@ def load(source: str | Path) -> Specification:
     path = Path(source)
     if path.suffix.lower() != ".toml":
         names = [*studies, *suites]
+        near = suggest(name, names) or f" The names are {', '.join(names)}."
         raise UnknownNameError(
-            f"The study must be one of {', '.join(names)} or the path of a .toml file. Got {name!r}."
-            f"{suggest(name, names)}"
+            f"The study must be a name of `assembly list` or the path of a .toml file. Got {name!r}.{near}"
         )
     return parse(_text_of(path), origin=path.name, folder=path.resolve().parent)
 
