@@ -24,6 +24,7 @@ from assembly.explorer.uploads import LARGEST_FILES
 from assembly.progress import silenced
 
 LOOPBACK = "127.0.0.1"
+_WARMED_AFTER = 1.0  # seconds: a page that is asked for at once is built first
 _SWITCH = 1e-3  # seconds that a worker keeps the interpreter at most, while a page waits for it; 5e-3 of Python's own
 USUAL_PORT = 5006
 LARGEST_MESSAGE = LARGEST_FILES * 3 // 2  # bytes from a page: files arrive as base64
@@ -135,7 +136,8 @@ def serve(
     asked = "&".join(part for part in (query, urlencode({"token": token}) if token else "") if part)
     location = f"http://{shown}:{bound}/{'?' + asked if asked else ''}"
     tell(location)
-    threading.Thread(target=_warm, daemon=True).start()
+    warmth = threading.Thread(target=_warm, daemon=True)
+    server.io_loop.call_later(_WARMED_AFTER, warmth.start)
     if opens_browser:
         server.io_loop.add_callback(webbrowser.open, location)
     sys.setswitchinterval(_SWITCH)
