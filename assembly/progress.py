@@ -87,8 +87,11 @@ class Progress:
         if self._stream is None or now < self._next:
             return
         spent = now - self._start
-        time_told = f"about {duration(spent / fraction - spent)} left" if fraction else f"{duration(spent)} so far"
-        self._write(f"{self._what}: {how_far}, {time_told}")
+        if not fraction:
+            told = f", {duration(spent)} so far"
+        else:
+            told = f", about {duration(spent / fraction - spent)} left" if fraction < 1.0 else ""
+        self._write(f"{self._what}: {how_far}{told}")
         self._next = now + (PAUSE_IN_PLACE if self._in_place else PAUSE_BETWEEN_LINES)
 
     def close(self) -> None:

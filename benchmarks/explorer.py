@@ -4,9 +4,10 @@
     python benchmarks/explorer.py --out docs/background/explorer.csv
 
 Needs a Chromium on the path and an idle machine. The server is started as by `assembly explore`, twice: the first start
-warms the cache of compiled code, the second is timed. At each state the width dial is moved back and forth by its keys;
-the clock runs in the page, from the key to the first frame that shows the new numbers, and to the one that shows the
-new verdict. Last, a dial is turned back and forth as fast as keys come, and timed from the last key to its numbers.
+warms the cache of compiled code, the second is timed. At each state the width dial is moved by its keys, every time to
+a network that was not there before; the clock runs in the page, from the key to the first frame that shows the new
+numbers, and to the one that shows the new verdict. Last, a dial is turned back and forth as fast as keys come, and
+timed from the last key to its numbers.
 """
 
 from __future__ import annotations
@@ -98,9 +99,13 @@ def times(page: Page, address: str, dial: Dial) -> tuple[str, ...]:
     page.goto(f"{address}?{dial.query}")
     settled(page)
     page.evaluate(CLOCK.read_text("utf-8"))
-    page.get_by_role("slider", name="Width").focus()
     found = []
     for i in range(dial.n_moves + 2):
+        page.get_by_label("Seed", exact=True).fill(str(i + 1))  # networks that were shown are kept, with their answers
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(f"seed={i + 1}(&|$)"))
+        settled(page)
+        page.get_by_role("slider", name="Width").focus()
         page.keyboard.press("ArrowLeft" if i % 2 == 0 else "ArrowRight")
         found.append(page.evaluate("window.explorerClock.answered()"))
         settled(page)

@@ -9,6 +9,7 @@ import pytest
 
 import assembly as am
 from assembly import data
+from assembly.calculus.hessian import Hessian
 from assembly.errors import ArgumentError, UnknownNameError
 from assembly.explorer import answers
 from assembly.explorer.answers import (
@@ -28,6 +29,7 @@ from assembly.explorer.answers import (
     judged,
     numbers,
     verdict,
+    work,
 )
 from assembly.explorer.state import POINTS, State
 from assembly.study.builders import BUILDERS
@@ -234,6 +236,26 @@ def test_every_builder_gets_answers_that_json_can_hold(builder):
     assert "nan" not in given[1].sentence
 
 
+def test_the_verdict_is_that_of_diagnose_and_needs_no_iteration_more(monkeypatch):
+    state = State(width=300, depth=2, seed=4)
+    found, diagnosis = numbers(state), am.diagnose(state.build(), state.x)
+    sizes, top_pair = [], Hessian.top_pair
+    monkeypatch.setattr(Hessian, "top_pair", lambda one, *given: sizes.append(one.shape[0]) or top_pair(one, *given))
+    seen = judged(state)
+    assert sizes.count(found.n_parameters) == 1  # of the output over its parents, as of every neuron that leans on one
+    assert seen.findings == tuple(one[0].upper() + one[1:] for one in diagnosis.findings)
+    assert seen.hessian_over_gradient_squared == diagnosis.curvature.hessian_over_gradient_squared
+    assert seen.hessian_over_gradient_squared == found.hessian_over_gradient_squared
+
+
+def test_another_input_of_the_same_network_has_its_own_top_pair():
+    first, other = (State(width=300, depth=2, data="wine", row=row) for row in (0, 1))
+    assert numbers(first).hessian_norm != numbers(other).hessian_norm
+    assert numbers(other) == numbers(State(width=300, depth=2, data="wine", row=1))
+    net = other.build()
+    assert numbers(other).hessian_norm == float(net.hessian(other.x).norm(1e-4).value)
+
+
 def test_the_same_state_gets_the_same_answers():
     state = State(width=32, seed=9)
     assert [numbers(state), judged(state), curve(state)] == [numbers(state), judged(state), curve(state)]
@@ -244,10 +266,12 @@ def test_the_same_state_gets_the_same_answers():
 )
 def test_a_computation_is_left_at_whatever_step_it_is_told(answer, at_least):
     state, asked = State(width=400, depth=3), []
+    work._PAIRS.clear()
     answer(state, stop=lambda: bool(asked.append(True)))
     assert len(asked) >= at_least  # not just before and after
     for last in (1, 2, len(asked)):
         again = []
+        work._PAIRS.clear()
         with pytest.raises(StoppedError):
             answer(state, stop=lambda again=again, last=last: bool(again.append(True)) or len(again) == last)
         assert len(again) == last

@@ -45,13 +45,13 @@ def test_what_is_chosen_before_the_page_is_loaded_is_done_then(asked):
 
 def test_the_drawing_is_dressed_once_the_page_is_loaded(asked):
     page = app.Explorer("width=8", lambda run: run())
-    usual = page.network.drawing.theme
+    usual = page.assembly.drawing.theme
     page.view.dark_theme = True
-    assert page.network.drawing.theme == usual
+    assert page.assembly.drawing.theme == usual
     page.begin()
-    assert page.network.drawing.theme == "dark"
+    assert page.assembly.drawing.theme == "dark"
     page.view.dark_theme = False
-    assert page.network.drawing.theme == "light"
+    assert page.assembly.drawing.theme == "light"
 
 
 def test_the_script_of_a_training_has_the_steps_that_are_shown(asked):

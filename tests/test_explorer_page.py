@@ -205,6 +205,21 @@ def test_wrong_input_is_answered_with_a_sentence(page, address):
     sync_api.expect(page.locator(".fault")).to_contain_text("Got '<b>7'", timeout=SOON)
 
 
+def test_answers_to_the_state_before_are_dimmed_and_said_to_be_old(page, address):
+    page.goto(f"{address}?width=2048&depth=3&data=wine")
+    shown(page)
+    sync_api.expect(page.locator(".before")).to_have_count(0, timeout=SOON)
+    page.get_by_role("slider", name="Width").focus()
+    page.keyboard.press("End")
+    old = page.locator('[aria-busy="true"]', has=page.locator("dl.numbers"))
+    sync_api.expect(old.locator(".before")).to_have_text("Of the state before; being computed ...", timeout=SOON)
+    sync_api.expect(old.locator(".waiting")).to_have_css("opacity", "0.6")
+    sync_api.expect(old.locator('[data-quantity="width"] dd')).to_contain_text("2,048")
+    wait_for(page, "width", "4,096")
+    sync_api.expect(page.locator(".before")).to_have_count(0, timeout=SOON)
+    sync_api.expect(page.locator("dl.numbers")).to_have_css("opacity", "1")
+
+
 def test_a_neuron_opens_as_a_sub_model(page, address):
     page.goto(f"{address}?width=8&depth=2&panel=assembly&data=wine")
     page.get_by_role("button", name=re.compile("^layer 2, neuron 3")).click(timeout=SOON)

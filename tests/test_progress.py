@@ -77,6 +77,14 @@ def test_without_a_known_end_the_time_so_far_is_told(monkeypatch, clock):
     assert stream.getvalue() == "iteration: step 7, residual about 1e-02, 5 min so far\n"
 
 
+def test_at_the_end_nothing_is_left(monkeypatch, clock):
+    stream = listen(monkeypatch)
+    with progress.progress("counting") as shown:
+        clock.now += 300.0
+        shown.tell("31 of 31", 1.0)
+    assert stream.getvalue() == "counting: 31 of 31\n"
+
+
 def test_nothing_is_said_of_what_is_short(monkeypatch, clock):
     stream = listen(monkeypatch)
     with progress.progress("counting") as shown:
@@ -181,7 +189,7 @@ def test_building_a_graph_tells_how_far_it_is(monkeypatch, capsys):
     assert [line.split(", about")[0] for line in lines] == [  # the first layer is dense
         f"random_dag: {n} of 380 edges" for n in (80, 180, 280, 380)
     ]
-    assert lines[-1].endswith("about 0 s left")
+    assert lines[-2].endswith(" left")
 
 
 def test_an_iteration_tells_its_step_and_residual(monkeypatch, capsys):

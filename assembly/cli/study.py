@@ -157,7 +157,7 @@ def _state(progress: Progress) -> str:
         return "compiling kernels (once; later runs find them on disk) ..."
     if progress.stage == "starting":
         return "starting ..."
-    left = "" if progress.remaining is None else f", about {rounded(progress.remaining)} left"
+    left = f", about {rounded(progress.remaining)} left" if progress.remaining else ""
     failed = f", {progress.n_failed} failed" if progress.n_failed else ""
     return f"{progress.n_done} of {progress.n_points} points{failed}{left}"
 

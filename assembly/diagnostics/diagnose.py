@@ -28,6 +28,7 @@ from assembly.diagnostics.dominance import (
 )
 from assembly.diagnostics.linearity import ratios
 from assembly.errors import ArgumentError, ShapeError
+from assembly.estimate import Estimate
 from assembly.graph.description import CONSTANT, SOFTMAX
 from assembly.model import Assembly
 
@@ -117,8 +118,37 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLE
     rows = evaluation.post[:, evaluation.program.inputs]
     if len(rows) == 0:
         raise ShapeError(f"The 'X' argument must hold one sample at least. Got shape {rows.shape}.")
-    curvature, vectors = _curvature(net, rows, output, tol)
-    found = dominance(net, rows, output, vectors)
+    pairs = input_pairs(net.evaluate(rows), net._body.output(output), tol, MAX_STEPS, seed=0)
+    return from_pairs(net, rows, pairs, output)
+
+
+def from_pairs(
+    net: Assembly, rows: NDArray[Any], pairs: Sequence[tuple[Estimate, NDArray[Any]]], output: int = 0
+) -> Diagnosis:
+    """Return what `diagnose` does, where the top pair of the Hessian is known at every input.
+
+    Parameters
+    ----------
+    net : Assembly
+    rows : ndarray of shape (n, n_inputs)
+        At least one.
+    pairs : sequence of (Estimate, ndarray)
+        What `Hessian.top_pair` returns, at every row.
+    output : int
+
+    Notes
+    -----
+    Cost: that of `diagnose` without the iterations.
+
+    Examples
+    --------
+    >>> import assembly as am
+    >>> net, x = am.mlp(n_inputs=3, widths=[64, 64], activation="tanh", seed=0), np.array([1.0, -1.0, 0.5])
+    >>> from_pairs(net, x[None], [net.hessian(x).top_pair(1e-4)]).curvature == am.diagnose(net, x).curvature
+    True
+    """
+    curvature = _curvature(net, rows, output, [value for value, _ in pairs])
+    found = dominance(net, rows, output, [vector for _, vector in pairs])
     n_edges = sum(connection.n_edges for connection in net.graph.connections)
     notes = []
     parents: Mapping[str, tuple[ParentDominance, ...]] = {}
@@ -160,15 +190,14 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLE
     )
 
 
-def _curvature(net: Assembly, rows: NDArray[Any], output: int, tol: float) -> tuple[Sizes, list[NDArray[Any]]]:
-    """Return the averages over the inputs, and the top eigenvector at each."""
-    found, vectors = [], []
+def _curvature(net: Assembly, rows: NDArray[Any], output: int, values: Sequence[Estimate]) -> Sizes:
+    """Return the averages over the inputs."""
+    found = []
     evaluation, output = net.evaluate(rows), net._body.output(output)
-    for row, (value, vector) in enumerate(input_pairs(evaluation, output, tol, MAX_STEPS, seed=0)):
+    for row, value in enumerate(values):
         norm, slope = abs(float(value.value)), float(np.linalg.norm(gradient(evaluation, row, output)))
         found.append(Sizes(norm, slope, *ratios(norm, slope, RADIUS), float(value.residual), int(not value.converged)))
-        vectors.append(vector)
-    averaged = Sizes(
+    return Sizes(
         hessian_norm=float(np.mean([one.hessian_norm for one in found])),
         gradient_norm=float(np.mean([one.gradient_norm for one in found])),
         hessian_over_gradient_squared=float(np.mean([one.hessian_over_gradient_squared for one in found])),
@@ -176,7 +205,6 @@ def _curvature(net: Assembly, rows: NDArray[Any], output: int, tol: float) -> tu
         largest_residual=max(one.largest_residual for one in found),
         n_unconverged=sum(one.n_unconverged for one in found),
     )
-    return averaged, vectors
 
 
 def _layer(

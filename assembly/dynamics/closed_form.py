@@ -130,7 +130,7 @@ def kernel_regression(
     if shifted.min(initial=np.inf) <= n * eps * abs(shifted).max(initial=0.0):
         raise ArgumentError(
             f"The 'kernel' argument is singular up to rounding, its eigenvalues from {shifted.min():.3g} to "
-            f"{shifted.max():.3g}: give a 'ridge' above 0, or leave out inputs that repeat."
+            f"{shifted.max():.3g}: it does not tell all inputs apart. Leave out those that repeat, or add a ridge."
         )
     found: NDArray[np.float64] = (others @ vectors) @ ((vectors.T @ y) / shifted)
     check_finite("kernel_elsewhere", found)

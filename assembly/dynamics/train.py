@@ -71,7 +71,7 @@ class TrainingProgress:
         return f"{place}, loss {self.loss:.4g}"
 
     def __str__(self) -> str:
-        left = "" if self.remaining is None else f", about {duration(self.remaining)} left"
+        left = f", about {duration(self.remaining)} left" if self.remaining else ""
         return f"{self.how_far}{left}"
 
 

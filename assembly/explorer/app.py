@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 import panel as pn
@@ -18,16 +18,19 @@ from assembly.explorer.components import Browser, Theme, Words, failure
 from assembly.explorer.jobs import Frames, Jobs, Task
 from assembly.explorer.pace import Pace
 from assembly.explorer.panels.compose import Compose
-from assembly.explorer.panels.linear import Linear
-from assembly.explorer.panels.network import Network
 from assembly.explorer.panels.numbers import Numbers
-from assembly.explorer.panels.scaling import Scaling
-from assembly.explorer.panels.tour import Tour
-from assembly.explorer.panels.training import FRAME, Training
-from assembly.explorer.script import script
 from assembly.explorer.state import State
-from assembly.explorer.tour import TOUR, is_a_step, start
 from assembly.explorer.uploads import missing
+
+if TYPE_CHECKING:
+    from assembly.explorer.panels.linear import Linear
+    from assembly.explorer.panels.network import Network
+    from assembly.explorer.panels.scaling import Scaling
+    from assembly.explorer.panels.tour import Tour
+    from assembly.explorer.panels.training import Training
+
+    Below = Linear | Network | Scaling | Training | Tour
+    B = TypeVar("B", Linear, Network, Scaling, Training, Tour)
 
 TITLE = "Explorer of assemblies"
 _NOT_OURS = ("token",)  # keys of the address that are the server's
@@ -40,7 +43,6 @@ _PANELS = {
     "tour": "Tour",
 }
 _THEME = {"components": {"MuiLinearProgress": {"defaultProps": {"aria-label": "the page is at work"}}}}
-Below = Linear | Network | Scaling | Training | Tour
 
 
 class Explorer:
@@ -66,20 +68,9 @@ class Explorer:
         self.message = Words(is_live=True)
         self.compose = Compose(self.change, self.choose, post)
         self.numbers = Numbers()
-        self.linear = Linear(self.change)
-        self.network = Network(self.change, self._ask)
-        self.scaling = Scaling(post, self._ask, self._once_begun, self.keep, owns_machine=owns_machine)
         self.trainer = Jobs(post, self._show)
-        self.training = Training(self.change, self.trainer.submit, self._once_begun)
-        self.tour = Tour(self.choose, self._ask, self._once_begun, self._leave_tour)
+        self._post, self._owns_machine = post, owns_machine
         self._own: State | None = None  # where the visitor was before the tour
-        self._below: dict[str, Below] = {
-            "linear": self.linear,
-            "assembly": self.network,
-            "scaling": self.scaling,
-            "training": self.training,
-            "tour": self.tour,
-        }
         self.shown = pmui.RadioButtonGroup(
             label="What is looked at",
             options={text: name for name, text in _PANELS.items()},
@@ -88,7 +79,7 @@ class Explorer:
         )
         self.shown.param.watch(lambda event: self._look_at(event.new), "value")
         self.script = Words()
-        self._rooms = {name: pmui.Column(sizing_mode="stretch_width") for name in self._below}
+        self._rooms = {name: pmui.Column(sizing_mode="stretch_width") for name in _PANELS}
         self.browser.param.watch(lambda event: self._walked(event.new), "query")
         self.browser.param.watch(lambda event: self._seen(event.new), "seen")
         self.view = self._lay_out()
@@ -104,8 +95,7 @@ class Explorer:
         server changes in between is lost. So it changes nothing before.
         """
         early, self._early = self._early or [], None
-        self.view.param.watch(lambda event: self.network.dress(is_dark=event.new), "dark_theme")
-        self.network.dress(is_dark=self.view.dark_theme)
+        self.view.param.watch(lambda _: self._dress(), "dark_theme")
         self._sync()
         self._renew()
         for one in early:
@@ -128,7 +118,7 @@ class Explorer:
         self.state = self._with(changes) or self.state
         self._sync()
         self.browser.query = self.state.to_query()
-        self.script.html = _script(self.state, self.training.n_steps)
+        self._say_script()
 
     def choose(self, state: State) -> None:
         """Go to a state; what a study measures stays as it is."""
@@ -157,7 +147,8 @@ class Explorer:
         self.slow.close()
         self.neuron.close()
         self.trainer.close()
-        self.scaling.close()
+        if self._is_made("scaling"):
+            self.scaling.close()
         self.compose.files.close()
 
     def _lay_out(self) -> Any:
@@ -187,32 +178,36 @@ class Explorer:
 
     def _renew(self) -> None:
         """Have the state answered."""
-        tasks = {**self.numbers.tasks(self.state), **self._below[self._looked_at].tasks(self.state)}
+        tasks = {**self.numbers.tasks(self.state), **getattr(self, self._looked_at).tasks(self.state)}
         self._pace.began(tasks)
         self.jobs.submit(tasks)  # they are computed while the page is told to wait
-        for one in self._answering:
-            one.wait(self.state)
-        self.script.html = _script(self.state, self.training.n_steps)
+        with pn.io.hold():  # in one message, which the browser draws once
+            for one in self._answering:
+                one.wait(self.state)
+            self._say_script()
         self.slow.submit(self.linear.slow_tasks(self.state) if self._looked_at == "linear" else {})
 
     def _sync(self) -> None:
         self.compose.sync(self.state)
-        self.shown.value = self._looked_at
-        for name, one in self._below.items():
+        self.shown.value = seen = self._looked_at
+        if not self._rooms[seen].objects:  # what nobody looks at yet would keep the first page waiting
+            self._rooms[seen].append(getattr(self, seen).view)
+        for one in self._made:
             one.sync(self.state)
-            self._rooms[name].visible = is_seen = name == self._looked_at
-            if is_seen and not self._rooms[name].objects:  # what nobody looks at yet would keep the first page waiting
-                self._rooms[name].append(one.view)
+        for name, room in self._rooms.items():
+            room.visible = name == seen
 
     def _look_at(self, panel: str) -> None:
         """Go to a panel; to the tour with the controls as its step has them."""
-        if panel == TOUR != self.state.panel:
+        if panel == "tour" != self.state.panel:
             self._once_begun(self._enter_tour)
         else:
             self.change(panel=panel)
 
     def _enter_tour(self) -> None:
         """Go to the step of the tour, and remember the network of the visitor."""
+        from assembly.explorer.tour import is_a_step, start
+
         if self._own is None or not is_a_step(self.state):
             self._own = self.state
         self.tour.home.visible = True
@@ -235,24 +230,93 @@ class Explorer:
     def _ask(self, tasks: Mapping[str, Task]) -> None:
         self.neuron.submit(tasks)
 
+    # --- the panels: each is loaded and made when it is first looked at ----------------------------------------------
+
+    @cached_property
+    def linear(self) -> Linear:
+        """The curve beside its tangent, and the bracket."""
+        from assembly.explorer.panels.linear import Linear
+
+        return self._synced(Linear(self.change))
+
+    @cached_property
+    def assembly(self) -> Network:
+        """The drawing, and the card of a neuron."""
+        from assembly.explorer.panels.network import Network
+
+        network = self._synced(Network(self.change, self._ask))
+        self._once_begun(lambda: network.dress(is_dark=self.view.dark_theme))
+        return network
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """A study over widths."""
+        from assembly.explorer.panels.scaling import Scaling
+
+        return self._synced(
+            Scaling(self._post, self._ask, self._once_begun, self.keep, owns_machine=self._owns_machine)
+        )
+
+    @cached_property
+    def training(self) -> Training:
+        """Gradient descent, step by step."""
+        from assembly.explorer.panels.training import Training
+
+        return self._synced(Training(self.change, self.trainer.submit, self._once_begun))
+
+    @cached_property
+    def tour(self) -> Tour:
+        """The guided tour."""
+        from assembly.explorer.panels.tour import Tour
+
+        return self._synced(Tour(self.choose, self._ask, self._once_begun, self._leave_tour))
+
+    def _synced(self, panel: B) -> B:
+        panel.sync(self.state)
+        return panel
+
+    def _is_made(self, name: str) -> bool:
+        return name in vars(self)
+
+    @property
+    def _made(self) -> list[Below]:
+        return [getattr(self, name) for name in _PANELS if self._is_made(name)]
+
+    def _dress(self) -> None:
+        if self._is_made("assembly"):
+            self.assembly.dress(is_dark=self.view.dark_theme)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
     @property
     def _looked_at(self) -> str:
-        return self.state.panel if self.state.panel in self._below else "linear"
+        return self.state.panel if self.state.panel in _PANELS else "linear"
 
     @property
     def _answering(self) -> tuple[Numbers | Below, ...]:
-        return self.numbers, *self._below.values()
+        return self.numbers, *self._made
 
     def _show(self, frames: Frames) -> None:
         """Show answers; runs on the thread of the page."""
-        self.browser.query = self.state.to_query()
-        for name, answer in frames.items():
-            for one in self._answering:
-                one.show(name, answer)
-        if FRAME in frames and not self.training.plays:
-            self.script.html = _script(self.state, self.training.n_steps)
+        with pn.io.hold():
+            self.browser.query = self.state.to_query()
+            for name, answer in frames.items():
+                for one in self._answering:
+                    one.show(name, answer)
+            if self._is_made("training") and not self.training.plays:
+                self._say_script()
+            self.browser.shown += 1
         self._pace.showed(frames)
-        self.browser.shown += 1
+
+    def _say_script(self) -> None:
+        from assembly.explorer.script import script
+
+        n_steps = self.training.n_steps if self._is_made("training") else 0
+        text = escape(script(self.state, n_steps) if n_steps else script(self.state))
+        self.script.html = (
+            '<p><button type="button" data-copies="pre" data-label="Copy as Python">Copy as Python</button></p>'
+            f'<details><summary>The same in Python</summary><pre tabindex="0">{text}</pre></details>'
+        )
 
     def _seen(self, shown: int) -> None:
         """Go on when the browser shows the newest it was sent."""
@@ -299,11 +363,3 @@ def _read(query: str, owns: Callable[[str], bool] = lambda key: False) -> tuple[
         return State.from_query("&".join(parts)), failure(missing(foreign[0])) if foreign else ""
     except AssemblyError as error:
         return State(), failure(f"The address holds something else than a state of the explorer. {error}")
-
-
-def _script(state: State, n_steps: int) -> str:
-    text = script(state, n_steps) if n_steps else script(state)
-    return (
-        '<p><button type="button" data-copies="pre" data-label="Copy as Python">Copy as Python</button></p>'
-        f'<details><summary>The same in Python</summary><pre tabindex="0">{escape(text)}</pre></details>'
-    )

@@ -45,24 +45,25 @@ button { font: inherit; color: inherit; background: none; border: 1px solid curr
 :focus-visible { outline: 3px solid var(--mui-palette-primary-main, #0072b5); outline-offset: 2px; }
 .fault { border-left: 4px solid #d55e00; padding: 4px 12px; margin: 0.4em 0; }
 .waiting { opacity: 0.6; }
-.busy { position: relative; }
-.busy .before { position: absolute; top: -0.5em; right: 0; z-index: 1; margin: 0; padding: 0 8px; font-size: 0.8em;
-  border: 1px solid currentColor; border-radius: 6px; background: var(--mui-palette-background-paper, #fff); }
+[aria-busy="true"] { position: relative; }
+[aria-busy="true"] > .waiting { animation: bright 0.15s step-end; } /* an answer that comes at once does not flicker */
+.before { position: absolute; top: -0.5em; right: 0; z-index: 1; margin: 0; padding: 0 8px; font-size: 0.8em;
+  border: 1px solid currentColor; border-radius: 6px; background: var(--mui-palette-background-paper, #fff);
+  animation: hidden 0.15s step-end; }
+@keyframes bright { from { opacity: 1; } }
+@keyframes hidden { from { visibility: hidden; } }
 progress { width: 100%; height: 6px; accent-color: var(--mui-palette-primary-main, #0072b5); }
 """
-
-
-_BEFORE = "Of the state before; being computed ..."
-_NOTHING = '<p class="waiting">computing ...</p>'
 
 
 class Words(AnyWidgetComponent):  # type: ignore[misc]
     """Text as HTML; its open tables and the focus inside stay when it changes.
 
-    Whoever sets `html` escapes what was typed.
+    Whoever sets `html` escapes what was typed. What has to `wait` for something new, `say` shows it.
     """
 
     html = param.String()
+    is_old = param.Boolean(doc="Whether it is of the state before: the browser dims it, and says so.")
     kind = param.String("words")
     is_live = param.Boolean(doc="Whether a change is read aloud.")
 
@@ -72,10 +73,12 @@ class Words(AnyWidgetComponent):  # type: ignore[misc]
         super().__init__(**{"sizing_mode": "stretch_width", "stylesheets": [STYLE], "margin": (0, 10), **params})
 
     def wait(self) -> None:
-        """Dim what is said of the state before, and say so, until there is something new."""
-        if 'aria-busy="true"' not in self.html:
-            before = f'<p class="before">{_BEFORE}</p><div class="waiting">{self.html}</div>' if self.html else _NOTHING
-            self.html = f'<div class="busy" aria-busy="true">{before}</div>'
+        """Show what is said as that of the state before, until there is something new."""
+        self.is_old = True
+
+    def say(self, html: str) -> None:
+        """Show something new, also where it reads as before."""
+        self.param.update(html=html, is_old=False)
 
 
 class Theme(AnyWidgetComponent):  # type: ignore[misc]

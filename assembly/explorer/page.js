@@ -1,6 +1,8 @@
 // What a page needs of the browser besides pixels: text that keeps its open tables and its focus, and the address.
 
 const BEAT = 5000; // milliseconds between questions whether the server is there
+const OLD = "Of the state before; being computed ...";
+const NOTHING = "computing ...";
 
 export default { render };
 
@@ -19,17 +21,32 @@ function render({ model, el }) {
   if (model.get("is_live")) {
     root.setAttribute("role", "status");
   }
+  const before = document.createElement("p");
+  const words = document.createElement("div");
+  root.append(words);
   el.append(root);
-  const focusable = () => [...root.querySelectorAll("summary, button, a, [tabindex]")];
+  const focusable = () => [...words.querySelectorAll("summary, button, a, [tabindex]")];
   const draw = () => {
-    const open = [...root.querySelectorAll("details")].map((one) => one.open);
-    const focus = focusable().indexOf(root.getRootNode().activeElement);
-    root.innerHTML = model.get("html");
-    root.querySelectorAll("details").forEach((one, i) => {
+    const open = [...words.querySelectorAll("details")].map((one) => one.open);
+    const focus = focusable().indexOf(words.getRootNode().activeElement);
+    words.innerHTML = model.get("html");
+    words.querySelectorAll("details").forEach((one, i) => {
       one.open = open[i] ?? one.open;
     });
     if (focus >= 0) {
       focusable()[focus]?.focus();
+    }
+  };
+  // What is said of the state before stays readable until there is something new.
+  const age = () => {
+    const isOld = model.get("is_old");
+    root.setAttribute("aria-busy", `${isOld}`);
+    words.classList.toggle("waiting", isOld);
+    if (isOld) {
+      [before.className, before.textContent] = words.hasChildNodes() ? ["before", OLD] : ["waiting", NOTHING];
+      root.prepend(before);
+    } else {
+      before.remove();
     }
   };
   root.addEventListener("click", (event) => {
@@ -43,7 +60,9 @@ function render({ model, el }) {
     }
   });
   model.on("change:html", draw);
+  model.on("change:is_old", age);
   draw();
+  age();
 }
 
 // A table as it stands, as a file of comma-separated values.

@@ -17,10 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from assembly import interchange
 from assembly.errors import ArgumentError, DataError, ResourceError
-from assembly.graph import files
-from assembly.study.measure import first_output
 
 if TYPE_CHECKING:
     from assembly.model import Assembly
@@ -58,6 +55,9 @@ class Upload:
 
     def network(self, seed: int) -> Assembly:
         """Return the first output of the network; weights that the files do not give are drawn by the seed."""
+        from assembly import interchange  # the first page of a server does without
+        from assembly.study.measure import first_output
+
         with TemporaryDirectory(prefix="assembly-") as folder:
             for name, content in self._files.items():
                 Path(folder, name).write_bytes(content)
@@ -168,6 +168,8 @@ def missing(key: str) -> str:
 
 def _check_size(path: Path) -> None:
     """Refuse a network that is too large, before anything of its size is made."""
+    from assembly.graph import files
+
     for one in path.parent.glob("*.npz"):
         _check_unpacked(one)
     document = files.read_document(path)

@@ -61,9 +61,9 @@ def forecast(state: State) -> Forecast:
 
     Notes
     -----
-    The seconds of numbers are those of `assembly.forecast`. The others are made of so many gradients and Hessian norms,
-    and right within a factor of 3 or so where they are more than a second: below, other things take longer. Cost: a few
-    passes over the weights; none is drawn.
+    The seconds of numbers are those of `assembly.forecast`. The others come after them, and need no iteration more:
+    they are made of so many gradients, and right within a factor of 3 or so where they are more than a second: below,
+    other things take longer. Cost: a few passes over the weights; none is drawn.
 
     Examples
     --------
@@ -76,10 +76,8 @@ def forecast(state: State) -> Forecast:
     n_bytes = max(slope.n_bytes, norm.n_bytes)
     return Forecast(
         numbers=_cost(slope.seconds + norm.seconds, n_bytes),
-        judged=_cost(PASSES * slope.seconds + norm.seconds, n_bytes),
-        curve=_cost(
-            n_points * slope.seconds + norm.seconds * (state.direction == "worst"), n_bytes + 2 * slope.weights
-        ),
+        judged=_cost(PASSES * slope.seconds, n_bytes),
+        curve=_cost(n_points * slope.seconds, n_bytes + 2 * slope.weights),
     )
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assembly.diagnostics.dominance import TOLERANCE
 from assembly.diagnostics.linearity import ratios
 from assembly.explorer.answers.words import Table, number
-from assembly.explorer.answers.work import Stop, working
+from assembly.explorer.answers.work import Stop, top_pair, working
 from assembly.explorer.state import State
 
 
@@ -75,8 +74,8 @@ def numbers(state: State, stop: Stop = lambda: False) -> Numbers:
     """
     x = state.x
     with working(state, stop) as net:
-        norm = net.hessian(x).norm(TOLERANCE)
-        curvature, slope = float(norm.value), float(np.linalg.norm(net.gradient(x)))
+        norm = top_pair(net, x)[0]
+        curvature, slope = abs(float(norm.value)), float(np.linalg.norm(net.gradient(x)))
     over_squared, over_distance = ratios(curvature, slope, state.radius)
     value, residual = float(net(x)), float(norm.residual)
     reached = f"relative residual {residual:.0e}" if norm.converged else f"NOT converged: residual {residual:.0e}"

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assembly.diagnostics.culprits import percent
-from assembly.diagnostics.diagnose import diagnose
+from assembly.diagnostics.diagnose import from_pairs
 from assembly.diagnostics.diagnosis import most_bent
 from assembly.explorer.answers.words import Table, capital, number
-from assembly.explorer.answers.work import Stop, working
+from assembly.explorer.answers.work import Stop, top_pair, working
 from assembly.explorer.state import State
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def judged(state: State, stop: Stop = lambda: False) -> Judged:
     ('narrow layer', 'layer 2, neuron 0')
     """
     with working(state, stop) as net:
-        diagnosis = diagnose(net, state.x)
+        x = state.x
+        diagnosis = from_pairs(net, x[None], [top_pair(net, x)])
     curvature = diagnosis.curvature
     word = verdict(diagnosis)
     return Judged(

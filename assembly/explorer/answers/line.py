@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembly.checks import check_name
-from assembly.diagnostics.dominance import TOLERANCE
 from assembly.errors import ArgumentError
 from assembly.explorer.answers.words import Table, capital, number
-from assembly.explorer.answers.work import Stop, check, working
+from assembly.explorer.answers.work import Stop, check, top_pair, working
 from assembly.explorer.state import CHOICES, State
 from assembly.seeds import generator
 
@@ -118,7 +117,7 @@ def unit_direction(net: Assembly, x: NDArray[Any], name: str, seed: int) -> NDAr
         If it is 0.
     """
     if name == "worst":
-        u = net.hessian(x).eigenvectors(1, TOLERANCE)[0]
+        u = net.hessian(x).node_space.Z_transposed(top_pair(net, x)[1])
     elif name == "gradient":
         u = net.gradient(x)
     else:

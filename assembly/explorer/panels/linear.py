@@ -12,7 +12,6 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
-from assembly.explorer import answers
 from assembly.explorer.components import Words, at_work, failure, table
 from assembly.explorer.jobs import Failure, Task, after_a_rest
 from assembly.explorer.panels.compose import make_dial, make_select, put_on_dial
@@ -62,14 +61,18 @@ class Linear:
     def wait(self, state: State) -> None:
         """Say that answers are on their way."""
         self.curve.wait()
-        self.bracket.html = '<p class="waiting">The bracket over the ball is being computed ...</p>'
+        self.bracket.say('<p class="waiting">The bracket over the ball is being computed ...</p>')
 
     def tasks(self, state: State) -> Mapping[str, Task]:
         """Return what is to be computed for a state."""
+        from assembly.explorer import answers
+
         return {CURVE: partial(answers.curve, state, None)}
 
     def slow_tasks(self, state: State) -> Mapping[str, Task]:
         """Return what takes long and does not end at once when it is stopped."""
+        from assembly.explorer import answers
+
         return {
             BRACKET_COST: after_a_rest(partial(answers.forecast_bracket, state)),
             BRACKET: partial(answers.bracket, state),
@@ -83,22 +86,23 @@ class Linear:
             return
         words = self.curve if name == CURVE else self.bracket
         if isinstance(answer, Failure):
-            words.html = failure(answer.sentence)
+            words.say(failure(answer.sentence))
             if name == CURVE:
                 self.source.data = {column: [] for column in _COLUMNS}
             return
         if name == CURVE:
             self.source.data = {column: list(getattr(answer, column)) for column in _COLUMNS}
-        words.html = f"<p>{escape(answer.sentence)}</p>" + table(
-            answer.table.title, answer.table.heading, answer.table.rows
-        )
+        found = answer.table
+        words.say(f"<p>{escape(answer.sentence)}</p>{table(found.title, found.heading, found.rows)}")
 
     def _tell(self, name: str, answer: Any) -> None:
         """Say what the curve or the bracket will take, if that is long; why they are refused, they say themselves."""
+        from assembly.explorer import answers
+
         if name == BRACKET_COST and isinstance(answer, answers.Cost) and answer.is_long:
-            self.bracket.html = at_work(f"The bracket over the ball takes {answer.text} on this machine.")
+            self.bracket.say(at_work(f"The bracket over the ball takes {answer.text} on this machine."))
         if name == FORECAST and isinstance(answer, answers.Forecast) and answer.curve.is_long:
-            self.curve.html = at_work(f"The curve takes {answer.curve.text} on this machine.")
+            self.curve.say(at_work(f"The curve takes {answer.curve.text} on this machine."))
 
     def _changed(self, change: Callable[..., None], name: str, value: Any) -> None:
         if not self._is_quiet and value is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import panel_material_ui as pmui
 
-from assembly.explorer import answers
 from assembly.explorer.components import Words, at_work, failure, table
 from assembly.explorer.jobs import Failure, Task
 from assembly.explorer.state import State
+
+if TYPE_CHECKING:
+    from assembly.explorer import answers
 
 NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
 
@@ -28,12 +30,14 @@ class Numbers:
 
     def wait(self, state: State) -> None:
         """Say that answers are on their way; what was shown before stays readable until they come."""
-        self.notice.html = ""
+        self.notice.say("")
         for words in (self.verdict, self.findings, self.numbers):
             words.wait()
 
     def tasks(self, state: State) -> Mapping[str, Task]:
         """Return what is to be computed for a state."""
+        from assembly.explorer import answers  # which the first page does without, behind it they are loaded
+
         return {
             FORECAST: partial(answers.long_forecast, state),
             NUMBERS: partial(answers.numbers, state),
@@ -43,15 +47,15 @@ class Numbers:
     def show(self, name: str, answer: Any) -> None:
         """Show an answer, if it is one of these."""
         if name == FORECAST:
-            self.notice.html = failure(answer.sentence) if isinstance(answer, Failure) else _notice(answer)
+            self.notice.say(failure(answer.sentence) if isinstance(answer, Failure) else _notice(answer))
         elif name == NUMBERS:
-            self.numbers.html = self._refused(answer) if isinstance(answer, Failure) else _numbers(answer)
+            self.numbers.say(self._refused(answer) if isinstance(answer, Failure) else _numbers(answer))
         elif name == JUDGED:
             is_refused = isinstance(answer, Failure)
-            self.verdict.html = self._refused(answer) if is_refused else _verdict(answer)
-            self.findings.html = "" if is_refused else _findings(answer)
+            self.verdict.say(self._refused(answer) if is_refused else _verdict(answer))
+            self.findings.say("" if is_refused else _findings(answer))
             if 'class="work"' in self.notice.html:
-                self.notice.html = ""
+                self.notice.say("")
 
     def _refused(self, answer: Failure) -> str:
         """Return why there is no answer, once: what was refused before it began is told already."""
