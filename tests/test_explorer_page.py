@@ -43,16 +43,22 @@ def free_port():
 
 
 @contextmanager
-def running(*options):
-    """Start the command; yield the address that it prints."""
+def started(*options):
+    """Start the command; yield its process and the address that it prints."""
     words = [sys.executable, "-m", "assembly", "explore", "--no-browser", "--port", str(free_port()), *options]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": "false"}) as process:
         try:
             line = process.stdout.readline()
-            yield line.removeprefix("Explorer: ").strip()
+            yield process, line.removeprefix("Explorer: ").strip()
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)  # the interpreter takes its time on a busy machine
+
+
+@contextmanager
+def running(*options):
+    with started(*options) as (_, address):
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -262,14 +262,17 @@ class _Ball:
 
     def point(self, step: Vector) -> Vector:
         """Return the centre plus a step, shortened so that no rounding of it or of its norm leaves the ball."""
-        length = float(np.linalg.norm(step))
-        share = min(1.0, self.radius / length) if length > 0.0 else 0.0
+        spare = 1.0 - max(2.0**-46, 2.0 * float(np.finfo(self.dtype).eps))  # for roundings that no bound foresees
+        share, farthest = 1.0, up(float(np.linalg.norm(step)), len(step) + 4)
         for _ in range(20):
-            w = (self.centre + share * step).astype(self.dtype).astype(np.float64)
+            if farthest > self.radius:
+                share *= (self.radius / farthest) * spare
+            w = share * step
+            w += self.centre
+            w = w.astype(self.dtype, copy=False).astype(np.float64, copy=False)
             farthest = up(self.distance(w), len(w) + 4)
             if farthest <= self.radius:
                 return w
-            share *= (self.radius / farthest) * (1.0 - max(2.0**-50, 2.0 * float(np.finfo(self.dtype).eps)))
         return self.centre  # the ball is smaller than what the dtype resolves
 
     def distance(self, w: Vector) -> float:
@@ -341,7 +344,10 @@ def _ascend(
             if n_left == 0:
                 return point, False
             n_left -= 1
-            tried = _tried(quantity, ball.point(point.w - ball.centre + tau * uphill), point.coordinates, record)
+            step = tau * uphill
+            step += point.w
+            step -= ball.centre
+            tried = _tried(quantity, ball.point(step), point.coordinates, record)
             if tried is not None and tried.value > point.value:
                 higher = tried
             else:

@@ -255,5 +255,6 @@ def _curved_steps(quantity: Quantity, evaluation: Evaluation, row: int) -> Itera
 
 
 def _both_ways(step: Vector, radius: float) -> Iterator[Start]:
-    for sign in (1.0, -1.0):
-        yield lengthened(sign * step, radius), None
+    step = lengthened(step, radius)
+    yield step, None
+    yield -step, None

@@ -165,7 +165,7 @@ def principal_shares(net: Assembly, x: ArrayLike, output: int = 0) -> Conditions
     [('layer 1', 0.08), ('layer 2', 1.0), ('layer 3', 0.76)]
     """
     space = net.hessian(x, output).node_space
-    gradient = float(np.linalg.norm(space.gradient().astype(np.float64)))
+    gradient = float(np.linalg.norm(space.gradient().astype(np.float64, copy=False)))
     bends, feeds = bending(space)
     counts = (space.b != 0.0) | (feeds & (space.a != 0.0))
     outputs = _output_nodes(space, int(space.program.outputs[output]))
