@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from assembly.explorer.state import State
 from test_explorer_page import SOON, browser, of_library, pytestmark, shown, started, sync_api, wait_for  # noqa: F401
 
-N_TABS = 4
+N_TABS = 3
 pytestmark = [*pytestmark, pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc here")]
 
 
@@ -34,7 +34,7 @@ def test_killed_tabs_end_their_work_and_leave_the_server_right(browser):
     """Each of them has a bracket under way or waited for, which takes minutes."""
     with started() as (process, address):
         stays = browser.new_page()
-        stays.goto(f"{address}?width=2048&depth=3&data=wine")  # every pool of threads is there from now on
+        stays.goto(f"{address}?width=512&depth=3&data=wine")  # every pool of threads is there from now on
         shown(stays)
         stays.get_by_role("slider", name="Width").focus()
         stays.keyboard.press("Home")
@@ -43,7 +43,7 @@ def test_killed_tabs_end_their_work_and_leave_the_server_right(browser):
         before = n_threads(process)
         tabs = [browser.new_page() for _ in range(N_TABS)]
         for seed, tab in enumerate(tabs):
-            tab.goto(f"{address}?width=2048&depth=3&data=wine&seed={seed}")
+            tab.goto(f"{address}?width=1024&depth=3&data=wine&seed={seed}")
             shown(tab)
         assert n_threads(process) >= before + N_TABS
         for tab in tabs:
