@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 import assembly as am
-from assembly import threads
+from assembly import data, threads
+from assembly.study import design, reading
+from assembly.study.measure import measure
 
 N_FUNCTIONS = 4
 N_BEFORE = 3  # runs: compiled, and the pages of their memory at hand
@@ -42,6 +44,8 @@ def jobs() -> Iterator[tuple[str, Callable[[], Callable[[float], Any]]]]:
         lambda: _norm(am.random_dag(64, n_layers=10, layer_width=31_250, in_degree=34, seed=0)),
     )
     yield "100 steps of training, 3 x 1024, 128 inputs, float32", lambda: _training([1024] * 3)
+    yield "a network of the study of claim 3, 3 x 1024", lambda: _point("claim-03-every-neuron", 1024)
+    yield "a bottleneck of the study of claim 11, 1024, 1, 1024", lambda: _point("claim-11-bottleneck", 1024)
     yield (
         "a step of `H.norm()`, three convolutions with 64 channels of 32 x 32",
         lambda: _norm(am.cnn((32, 32), [64] * 3, kernel=3, seed=0)),
@@ -68,6 +72,16 @@ def _training(widths: list[int]) -> Callable[[float], Any]:
     net, rng = am.mlp(64, widths, "tanh", seed=0, dtype="float32"), np.random.default_rng(0)
     X, y = rng.standard_normal((128, 64)), rng.standard_normal(128)
     return lambda moved: am.train(net, X + moved, y, n_steps=100, step_size=1e-3, every=100, record=(), beside=())
+
+
+def _point(name: str, width: int) -> Callable[[float], Any]:
+    """The first network of a study at a width, drawn and measured."""
+    specification = reading.load(name)
+    of, target = specification.data, specification.data.target
+    rows = data.load(of.source, target)
+    samples = data.measured_samples(rows, of.n_measured, of.seed)
+    point = next(one for one in design.points(specification, rows) if one.width == width)
+    return lambda moved: measure(point, samples._replace(inputs=samples.inputs + moved))
 
 
 def profile(run: Callable[[float], Any]) -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@
     pip install '.[test]'
     python benchmarks/then_and_now.py COMMIT --out docs/background/then_and_now.csv
 
-Needs the repository with its history, and an idle machine. Every study runs in short first on both sides, which compiles
-the kernels, and then in full, once on each side, in turn; the packages both sides use are those installed.
+Needs the repository with its history, and an idle machine. Every study runs in short first on both sides, which
+compiles the kernels, and then in full, once on each side, in turn; both sides use the packages that are installed.
 """
 
 from __future__ import annotations
