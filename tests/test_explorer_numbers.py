@@ -9,8 +9,9 @@ for package in ("panel", "panel_material_ui", "bokeh", "anywidget"):
 from bokeh.models import Legend  # noqa: E402
 
 from assembly.explorer import answers  # noqa: E402
+from assembly.explorer.jobs import Failure  # noqa: E402
 from assembly.explorer.panels.linear import Linear  # noqa: E402
-from assembly.explorer.panels.numbers import JUDGED, NUMBERS, Numbers  # noqa: E402
+from assembly.explorer.panels.numbers import FORECAST, JUDGED, NUMBERS, Numbers  # noqa: E402
 from assembly.explorer.state import State  # noqa: E402
 
 FIRST, NEXT = State(width=8, data="wine"), State(width=12, data="wine")
@@ -20,10 +21,17 @@ def tell(panel, name, state):
     panel.show(name, {NUMBERS: answers.numbers, JUDGED: answers.judged}[name](state))
 
 
+def ask(panel, state):
+    """Ask for the answers to a state, as the page does; return the names of the tasks."""
+    tasks = panel.tasks(state)
+    panel.wait(state)
+    return list(tasks)
+
+
 @pytest.fixture
 def panel():
     found = Numbers()
-    found.wait(FIRST)
+    ask(found, FIRST)
     tell(found, NUMBERS, FIRST)
     tell(found, JUDGED, FIRST)
     return found
@@ -37,23 +45,33 @@ def test_while_new_answers_are_computed_the_old_ones_stay_and_are_said_to_be_old
     parts = (panel.verdict, panel.findings, panel.numbers)
     old = [one.html for one in parts]
     assert not any(map(of_before, parts))
-    panel.wait(NEXT)
-    panel.wait(NEXT)
+    ask(panel, NEXT)
+    ask(panel, NEXT)
     assert all(map(of_before, parts))
     assert [one.html for one in parts] == old
 
 
 def test_an_answer_that_reads_as_before_is_new_all_the_same(panel):
-    panel.wait(FIRST)
-    tell(panel, NUMBERS, FIRST)
-    tell(panel, JUDGED, FIRST)
+    ask(panel, NEXT)
+    panel.numbers.say(panel.numbers.html)
+    assert not of_before(panel.numbers)
+    assert of_before(panel.verdict)
+
+
+def test_what_is_known_is_not_asked_for_again(panel):
+    assert ask(panel, FIRST.replace(panel="training", direction="random")) == [FORECAST]
     assert not any(map(of_before, (panel.verdict, panel.findings, panel.numbers)))
+    assert ask(panel, FIRST.replace(radius=0.5)) == [FORECAST, NUMBERS, JUDGED]
+    tell(panel, NUMBERS, FIRST)
+    assert ask(panel, FIRST.replace(radius=0.5, panel="tour")) == [FORECAST, JUDGED]
+    panel.show(JUDGED, Failure("There is too little memory."))
+    assert ask(panel, FIRST.replace(radius=0.5)) == [FORECAST, JUDGED]
 
 
 @pytest.mark.parametrize(("sooner", "later"), [(NUMBERS, JUDGED), (JUDGED, NUMBERS)])
 def test_answers_to_two_states_never_stand_side_by_side_undimmed(panel, sooner, later):
     mine = {NUMBERS: (panel.numbers,), JUDGED: (panel.verdict, panel.findings)}
-    panel.wait(NEXT)
+    ask(panel, NEXT)
     tell(panel, sooner, NEXT)
     assert not any(map(of_before, mine[sooner]))
     assert all(map(of_before, mine[later]))

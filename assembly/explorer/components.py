@@ -47,7 +47,7 @@ button { font: inherit; color: inherit; background: none; border: 1px solid curr
 .waiting { opacity: 0.6; }
 [aria-busy="true"] { position: relative; }
 [aria-busy="true"] > .waiting { animation: bright 0.15s step-end; } /* an answer that comes at once does not flicker */
-.before { position: absolute; top: -0.5em; right: 0; z-index: 1; margin: 0; padding: 0 8px; font-size: 0.8em;
+.before { position: absolute; bottom: -0.7em; right: 0; z-index: 1; margin: 0; padding: 0 8px; font-size: 0.8em;
   border: 1px solid currentColor; border-radius: 6px; background: var(--mui-palette-background-paper, #fff);
   animation: hidden 0.15s step-end; }
 @keyframes bright { from { opacity: 1; } }

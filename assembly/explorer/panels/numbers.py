@@ -11,12 +11,13 @@ import panel_material_ui as pmui
 
 from assembly.explorer.components import Words, at_work, failure, table
 from assembly.explorer.jobs import Failure, Task
-from assembly.explorer.state import State
+from assembly.explorer.state import OF_STUDY, State
 
 if TYPE_CHECKING:
     from assembly.explorer import answers
 
 NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
+_NOTHING_HERE = ("colour", "direction", "factor", "n_widths", "panel", "tour_step", *OF_STUDY)  # that they depend on
 
 
 class Numbers:
@@ -26,27 +27,31 @@ class Numbers:
         self.verdict = Words(is_live=True)
         self.findings, self.numbers = Words(), Words()
         self.notice = Words(is_live=True)
+        self._answered: set[str] = set()  # of the tasks,
+        self._state: State | None = None  # for this state, as far as they depend on it
         self.view = pmui.Column(self.notice, self.findings, self.numbers, sizing_mode="stretch_width")
 
     def wait(self, state: State) -> None:
         """Say that answers are on their way; what was shown before stays readable until they come."""
-        self.notice.say("")
-        for words in (self.verdict, self.findings, self.numbers):
-            words.wait()
+        if self._asked_for:
+            self.notice.say("")
+        for name in self._asked_for:
+            for words in self._words[name]:
+                words.wait()
 
     def tasks(self, state: State) -> Mapping[str, Task]:
-        """Return what is to be computed for a state."""
+        """Return what is to be computed for a state; what is known already is not."""
         from assembly.explorer import answers  # which the first page does without, behind it they are loaded
 
-        return {
-            FORECAST: partial(answers.long_forecast, state),
-            NUMBERS: partial(answers.numbers, state),
-            JUDGED: partial(answers.judged, state),
-        }
+        plain = state.replace(**{name: getattr(State, name) for name in _NOTHING_HERE})
+        if plain != self._state:
+            self._state, self._answered = plain, set()
+        tasks: dict[str, Task] = {NUMBERS: partial(answers.numbers, state), JUDGED: partial(answers.judged, state)}
+        return {FORECAST: partial(answers.long_forecast, state), **{name: tasks[name] for name in self._asked_for}}
 
     def show(self, name: str, answer: Any) -> None:
         """Show an answer, if it is one of these."""
-        if name == FORECAST:
+        if name == FORECAST and self._asked_for:
             self.notice.say(failure(answer.sentence) if isinstance(answer, Failure) else _notice(answer))
         elif name == NUMBERS:
             self.numbers.say(self._refused(answer) if isinstance(answer, Failure) else _numbers(answer))
@@ -56,6 +61,16 @@ class Numbers:
             self.findings.say("" if is_refused else _findings(answer))
             if 'class="work"' in self.notice.html:
                 self.notice.say("")
+        if name in self._words and not isinstance(answer, Failure):
+            self._answered.add(name)
+
+    @property
+    def _words(self) -> Mapping[str, tuple[Words, ...]]:
+        return {NUMBERS: (self.numbers,), JUDGED: (self.verdict, self.findings)}
+
+    @property
+    def _asked_for(self) -> list[str]:
+        return [name for name in self._words if name not in self._answered]
 
     def _refused(self, answer: Failure) -> str:
         """Return why there is no answer, once: what was refused before it began is told already."""
