@@ -188,8 +188,9 @@ def _names(address: str) -> list[str]:
 
 
 def _warm() -> None:
-    """Load what the first answer needs, kernels among them, behind the first page."""
-    from assembly.explorer import answers
+    """Load what the first answer needs, kernels among them, and the panels, behind the first page."""
+    from assembly.explorer import answers, script  # noqa: F401
+    from assembly.explorer.panels import network, scaling, tour, training  # noqa: F401
     from assembly.explorer.state import State
 
     answers.numbers(State(width=8))
