@@ -118,7 +118,7 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLE
     rows = evaluation.post[:, evaluation.program.inputs]
     if len(rows) == 0:
         raise ShapeError(f"The 'X' argument must hold one sample at least. Got shape {rows.shape}.")
-    pairs = input_pairs(net.evaluate(rows), net._body.output(output), tol, MAX_STEPS, seed=0)
+    pairs = input_pairs(evaluation, net._body.output(output), tol, MAX_STEPS, seed=0)
     return from_pairs(net, rows, pairs, output)
 
 
@@ -135,6 +135,11 @@ def from_pairs(
     pairs : sequence of (Estimate, ndarray)
         What `Hessian.top_pair` returns, at every row.
     output : int
+
+    Raises
+    ------
+    SaturationError
+        As `diagnose`.
 
     Notes
     -----

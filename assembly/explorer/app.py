@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 TITLE = "Explorer of assemblies"
 _NOT_OURS = ("token",)  # keys of the address that are the server's
 
-_PANELS = {
+_PANELS = {  # the attribute of `Explorer` that holds a panel -> its title
     "linear": "Is it linear?",
     "assembly": "The assembly",
     "scaling": "Scaling",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,15 @@ NARROWEST, WIDEST = 4, 4096  # of a study,
 FEWEST_SEEDS, MOST_SEEDS = 3, 30
 MOST_MEASURED = 16  # inputs
 OF_STUDY = ("quantity", "narrowest", "widest", "seeds", "n_measured")  # what the panel Scaling measures, no network
+LOOKED_AT = (
+    "panel",
+    "colour",
+    "direction",
+    "n_widths",
+    "factor",
+    "tour_step",
+    *OF_STUDY,
+)  # the numbers need none of it
 QUANTITIES = {
     one.column: f"{one.text.replace(', layer {l}', ', every layer')}{' (takes long)' if one.is_on_request else ''}"
     for one in quantities.QUANTITIES
@@ -290,6 +299,16 @@ class State:
         """What the network holds, known before it is built."""
         return self.made_by.size(self.shape, self.width, self.options)
 
+    def equals_but_for(self, other: State, names: Iterable[str]) -> bool:
+        """Return whether two states agree in every field but those named.
+
+        Examples
+        --------
+        >>> State(panel="tour").equals_but_for(State(), ["panel"]), State(seed=1).equals_but_for(State(), ["panel"])
+        (True, False)
+        """
+        return self.replace(**{name: getattr(other, name) for name in names}) == other
+
     @property
     def of_study(self) -> dict[str, Any]:
         """What the panel Scaling measures, by the names of its fields."""
@@ -447,7 +466,7 @@ def network(state: State) -> Assembly:
     """
     if state.file is not None:
         return _network_of_file(state.file, state.seed)
-    plain = {"colour", "direction", "factor", "n_widths", "panel", "points", "radius", "row", "tour_step", *OF_STUDY}
+    plain = {"points", "radius", "row", *LOOKED_AT}
     kept = {name: getattr(state, name) for name in CHOICES if name not in plain}
     return _network(State(**kept))
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assembly.explorer.answers import Stop, judged, numbers
-from assembly.explorer.state import OF_STUDY, State, network
+from assembly.explorer.state import LOOKED_AT, State, network
 from assembly.lessons.question import Choice, Number, Question, Reply
 
 TOUR = "tour"
-_FREE = ("width", "row", "points", "radius", "n_widths", "factor", "tour_step", "colour", "direction", "panel",
-         *OF_STUDY)  # fmt: skip
+_FREE = ("width", "row", "points", "radius", *LOOKED_AT)
 NEAR = 0.02  # of a number that is read off the page
 _NEVER: Stop = lambda: False  # noqa: E731
 
@@ -67,8 +66,7 @@ def is_a_step(state: State) -> bool:
     >>> is_a_step(start(2).replace(width=64, panel="linear")), is_a_step(State())
     (True, False)
     """
-    free = {name: getattr(state, name) for name in _FREE}
-    return any(step.state.replace(**free) == state for step in STEPS)
+    return any(step.state.equals_but_for(state, _FREE) for step in STEPS)
 
 
 def reply(position: int, answer: object, stop: Stop = _NEVER) -> Reply:

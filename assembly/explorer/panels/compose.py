@@ -13,7 +13,7 @@ from assembly.explorer.components import Words
 from assembly.explorer.panels.files import Files
 from assembly.explorer.panels.plane import Painted
 from assembly.explorer.presets import PRESETS
-from assembly.explorer.state import CHOICES, DRAWN, OF_STUDY, POINTS, State, takes
+from assembly.explorer.state import CHOICES, DRAWN, LOOKED_AT, POINTS, State, takes
 
 OWN = "your own"
 _TYPED = ("row", "seed")
@@ -70,7 +70,7 @@ class Compose:
         """Show a state in every widget, without telling of it."""
         self._is_quiet = True
         try:
-            known = next((name for name, one in PRESETS.items() if _same(one.state, state)), OWN)
+            known = next((name for name, one in PRESETS.items() if one.state.equals_but_for(state, LOOKED_AT)), OWN)
             self.preset.value = known
             self.comment.html = "" if known == OWN else "".join(map(_line, PRESETS[known].sentences))
             is_composed = state.file is None
@@ -216,9 +216,3 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text[:40]
-
-
-def _same(one: State, other: State) -> bool:
-    """Whether two states build and measure the same, whatever is looked at."""
-    looked_at = ("panel", "colour", "direction", "n_widths", "factor", "tour_step", *OF_STUDY)
-    return one.replace(**{name: getattr(other, name) for name in looked_at}) == other

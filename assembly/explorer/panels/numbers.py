@@ -11,13 +11,12 @@ import panel_material_ui as pmui
 
 from assembly.explorer.components import Words, at_work, failure, table
 from assembly.explorer.jobs import Failure, Task
-from assembly.explorer.state import OF_STUDY, State
+from assembly.explorer.state import LOOKED_AT, State
 
 if TYPE_CHECKING:
     from assembly.explorer import answers
 
 NUMBERS, JUDGED, FORECAST = "numbers", "judged", "forecast"
-_NOTHING_HERE = ("colour", "direction", "factor", "n_widths", "panel", "tour_step", *OF_STUDY)  # that they depend on
 
 
 class Numbers:
@@ -28,11 +27,11 @@ class Numbers:
         self.findings, self.numbers = Words(), Words()
         self.notice = Words(is_live=True)
         self._answered: set[str] = set()  # of the tasks,
-        self._state: State | None = None  # for this state, as far as they depend on it
+        self._state: State | None = None  # for this state, whatever is looked at
         self.view = pmui.Column(self.notice, self.findings, self.numbers, sizing_mode="stretch_width")
 
     def wait(self, state: State) -> None:
-        """Say that answers are on their way; what was shown before stays readable until they come."""
+        """Say that the answers `tasks` asked for are on their way; what was shown before stays readable until then."""
         if self._asked_for:
             self.notice.say("")
         for name in self._asked_for:
@@ -43,9 +42,8 @@ class Numbers:
         """Return what is to be computed for a state; what is known already is not."""
         from assembly.explorer import answers  # which the first page does without, behind it they are loaded
 
-        plain = state.replace(**{name: getattr(State, name) for name in _NOTHING_HERE})
-        if plain != self._state:
-            self._state, self._answered = plain, set()
+        if self._state is None or not state.equals_but_for(self._state, LOOKED_AT):
+            self._state, self._answered = state, set()
         tasks: dict[str, Task] = {NUMBERS: partial(answers.numbers, state), JUDGED: partial(answers.judged, state)}
         return {FORECAST: partial(answers.long_forecast, state), **{name: tasks[name] for name in self._asked_for}}
 

@@ -130,7 +130,7 @@ class Training:
         if state.panel != PANEL:
             self._rest()
             self._ask({})
-        elif self._held.state is None or not _is_same(self._held.state, state):
+        elif self._held.state is None or not state.equals_but_for(self._held.state, _NOTHING_HERE):
             self._begin(state)
 
     def show(self, name: str, answer: Any) -> None:
@@ -209,10 +209,6 @@ def _frame(held: _Held, n_steps: int, stop: Stop) -> Shown:
         held.training = training.Training(held.state, stop)
     held.training.go_on(n_steps, stop, SECONDS)
     return held.training.shown()
-
-
-def _is_same(one: State, other: State) -> bool:
-    return one.replace(**{name: getattr(other, name) for name in _NOTHING_HERE}) == other
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
