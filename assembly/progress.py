@@ -61,6 +61,13 @@ def watched(check: Callable[[], None]) -> Iterator[None]:
         _check.reset(before)
 
 
+def heed() -> None:
+    """Let whoever watches this thread end the operation here, between two steps that give no word."""
+    check = _check.get()
+    if check is not None:
+        check()
+
+
 class Progress:
     """One operation that may take long; made by `progress`."""
 
@@ -80,9 +87,7 @@ class Progress:
         fraction : float, optional
             Share of the work that is done, for the time that is left.
         """
-        check = _check.get()
-        if check is not None:
-            check()
+        heed()
         now = time.monotonic()
         if self._stream is None or now < self._next:
             return

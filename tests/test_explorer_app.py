@@ -28,7 +28,15 @@ def test_a_page_asks_for_nothing_before_it_is_loaded(asked, panel):
     assert asked == []
     page.begin()
     below = ["curve", "bracket cost", "bracket"] if panel == "linear" else ["scene"]
-    assert asked == ["forecast", "numbers", "judged", *below]
+    assert asked == ["numbers", "judged", *below]
+
+
+def test_the_address_follows_before_there_is_an_answer(asked):
+    page = app.Explorer("width=8", lambda run: run())
+    page.begin()
+    page.change(seed=3)
+    assert page.browser.query == page.state.to_query()
+    assert "seed=3" in page.browser.query
 
 
 def test_what_is_chosen_before_the_page_is_loaded_is_done_then(asked):

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from assembly.errors import ArgumentError
 from assembly.explorer import jobs as module
@@ -60,6 +61,15 @@ def stopped_by(stop, began):
     while not stop():
         time.sleep(0.001)
     return "too late"
+
+
+def test_what_is_quick_leaves_the_other_cores_to_the_browser(page):
+    """Idle threads of BLAS spin: an inner product keeps a core busy for milliseconds."""
+    page.jobs.submit(
+        {"blas": lambda stop: {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}}
+    )
+    page.wait(lambda: page.last("blas") is not None)
+    assert page.last("blas") == {1}
 
 
 def test_the_newest_wins_and_what_it_stopped_never_reports(page):

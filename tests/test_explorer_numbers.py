@@ -59,13 +59,21 @@ def test_an_answer_that_reads_as_before_is_new_all_the_same(panel):
 
 
 def test_what_is_known_is_not_asked_for_again(panel):
-    assert ask(panel, FIRST.replace(panel="training", direction="random")) == [FORECAST]
+    assert ask(panel, FIRST.replace(panel="training", direction="random")) == []
     assert not any(map(of_before, (panel.verdict, panel.findings, panel.numbers)))
-    assert ask(panel, FIRST.replace(radius=0.5)) == [FORECAST, NUMBERS, JUDGED]
+    assert ask(panel, FIRST.replace(radius=0.5)) == [NUMBERS, JUDGED]
     tell(panel, NUMBERS, FIRST)
-    assert ask(panel, FIRST.replace(radius=0.5, panel="tour")) == [FORECAST, JUDGED]
+    assert ask(panel, FIRST.replace(radius=0.5, panel="tour")) == [JUDGED]
     panel.show(JUDGED, Failure("There is too little memory."))
-    assert ask(panel, FIRST.replace(radius=0.5)) == [FORECAST, JUDGED]
+    assert ask(panel, FIRST.replace(radius=0.5)) == [JUDGED]
+
+
+def test_what_may_take_long_is_forecast_first(panel):
+    assert ask(panel, State(width=4096, depth=2, data="wine")) == [FORECAST, NUMBERS, JUDGED]
+    panel.show(FORECAST, Failure("There is too little memory."))
+    assert "too little memory" in panel.notice.html
+    assert ask(panel, NEXT) == [NUMBERS, JUDGED]
+    assert panel.notice.html == ""
 
 
 @pytest.mark.parametrize(("sooner", "later"), [(NUMBERS, JUDGED), (JUDGED, NUMBERS)])

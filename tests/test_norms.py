@@ -19,8 +19,17 @@ from assembly.bounds.norms import (
 )
 from assembly.bounds.rounding import gamma, norm_up, product_up, sum_up, up
 from assembly.errors import ArgumentError, NonFiniteError, ShapeError
+from assembly.progress import watched
 
 RNG = np.random.default_rng
+
+
+class LeftError(Exception):
+    """Nobody waits any more."""
+
+
+def leave():
+    raise LeftError
 
 
 def exact(matrix):
@@ -345,3 +354,11 @@ def test_sums_norms_and_products_are_rounded_up():
     for n in (1, 10, 10**6):
         u = Fraction(1, 2**53)
         assert n * u / (1 - n * u) <= Fraction(gamma(n)) <= n * u * (1 + 4 * (n + 4) * u)
+
+
+@pytest.mark.parametrize("bound", [spectral_norm_bound, symmetric_norm_bound, largest_eigenvalue_bound])
+def test_a_bound_is_left_between_two_factorisations_when_nobody_waits(bound):
+    matrix = np.diag([3.0, -1.0, 0.5])
+    with watched(leave), pytest.raises(LeftError):
+        bound(matrix)
+    assert bound(matrix) >= 3.0

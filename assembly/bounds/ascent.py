@@ -33,6 +33,7 @@ from assembly.kernels import activation
 from assembly.memory import check_fits
 from assembly.program import Program
 from assembly.progress import Progress, progress
+from assembly.threads import one_blas_thread
 
 Vector = NDArray[Any]
 
@@ -294,6 +295,7 @@ class _Record:
         self._shown.tell(f"step {len(self.values)}, {best:.4g} so far")
 
 
+@one_blas_thread()
 def _climb(quantity: Quantity, ball: _Ball, tol: float, max_steps: int) -> Climb:
     """Evaluate all starts, climb from the best of them, and on from the highest place."""
     check_number("tol", tol, above=0.0, below=1.0)

@@ -18,6 +18,7 @@ References
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,12 @@ from scipy.sparse import csr_array
 from assembly.bounds.rounding import EPSILON, Array, gamma, norm_up, product_up, sum_up, up
 from assembly.checks import check_finite
 from assembly.errors import ArgumentError, ShapeError
+from assembly.progress import heed
 from assembly.seeds import generator
+from assembly.threads import one_blas_thread
 
-LARGEST_SIZE = 6000  # of a Gram matrix that is factorised
+LARGEST_SIZE = 6000  # of a Gram matrix that is factorised,
+LARGEST_ALONE = 1024  # and of one for which one thread is faster than two, as measured
 N_STEPS = 60  # of Lanczos, at most
 RESIDUAL = 1e-4  # at which it stops
 SMALLEST_MARGIN, LARGEST_MARGIN = 1e-6, 5e-4  # above the estimate, relative, at the first trial
@@ -69,7 +73,8 @@ def spectral_norm_bound(matrix: NDArray[Any]) -> float:
     bound = min(frobenius, _holder(sum_up(sizes, axis=0).max(), sum_up(sizes, axis=1).max()))
     if min(scaled.shape) <= LARGEST_SIZE:
         tall = scaled if scaled.shape[0] >= scaled.shape[1] else scaled.T
-        bound = min(bound, _root_of_gram(tall.T @ tall, len(tall), frobenius))
+        with _threads(min(scaled.shape)):
+            bound = min(bound, _root_of_gram(tall.T @ tall, len(tall), frobenius))
     return _scaled_back(bound, exponent)
 
 
@@ -109,7 +114,8 @@ def sparse_norm_bound(matrix: csr_array) -> float:
     bound = min(norm_up(sizes.data), _holder(columns.max(), rows.max()))
     if min(scaled.shape) <= LARGEST_SIZE:
         tall = scaled if scaled.shape[0] >= scaled.shape[1] else scaled.T.tocsr()
-        bound = min(bound, _root_of_gram((tall.T @ tall).toarray(), tall.shape[0], norm_up(scaled.data)))
+        with _threads(min(scaled.shape)):
+            bound = min(bound, _root_of_gram((tall.T @ tall).toarray(), tall.shape[0], norm_up(scaled.data)))
     else:
         bound = min(bound, collatz_bound(sizes))
     return _scaled_back(up(bound + lost), exponent)
@@ -145,8 +151,9 @@ def largest_eigenvalue_bound(matrix: NDArray[Any]) -> float:
     scaled, exponent = _in_range(_checked_symmetric(matrix))
     if not scaled.any():
         return 0.0
-    _, (top, residual), size = _extremes(scaled)
-    return _scaled_back(_proven(scaled, top, residual, size), exponent)
+    with _threads(len(scaled)):
+        _, (top, residual), size = _extremes(scaled)
+        return _scaled_back(_proven(scaled, top, residual, size), exponent)
 
 
 def symmetric_norm_bound(matrix: NDArray[Any]) -> float:
@@ -178,9 +185,10 @@ def symmetric_norm_bound(matrix: NDArray[Any]) -> float:
     scaled, exponent = _in_range(_checked_symmetric(matrix))
     if not scaled.any():
         return 0.0
-    lowest, highest, size = _extremes(scaled)
-    leading, residual = (-lowest[0], lowest[1]) if -lowest[0] > highest[0] else highest
-    ends = (_proven(scaled, leading, residual, size), _proven(-scaled, leading, residual, size))
+    with _threads(len(scaled)):
+        lowest, highest, size = _extremes(scaled)
+        leading, residual = (-lowest[0], lowest[1]) if -lowest[0] > highest[0] else highest
+        ends = (_proven(scaled, leading, residual, size), _proven(-scaled, leading, residual, size))
     return _scaled_back(max(ends), exponent)
 
 
@@ -307,8 +315,14 @@ def _holder(one: float, infinity: float) -> float:
     return up(math.sqrt(up(one * infinity)))
 
 
+def _threads(n: int) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread for small matrices: numpy and scipy have one each, whose idle threads keep others off."""
+    return one_blas_thread() if n <= LARGEST_ALONE else nullcontext()
+
+
 def _root_of_gram(gram: Array, n_terms: int, frobenius: float) -> float:
     """Bound the norm of a matrix by its Gram matrix, computed as sums of n_terms products."""
+    heed()
     _, (top, residual), size = _extremes(gram)
     largest = _proven(gram, top, residual, size)
     return up(math.sqrt(max(0.0, up(largest + up(gamma(n_terms + 1) * frobenius * frobenius, 3)))))
@@ -346,6 +360,7 @@ def _proven(matrix: Array, estimate: float, residual: float, size: float) -> flo
     fallback = float(sum_up(np.abs(matrix), axis=1).max())
     margin = min(max(residual, SMALLEST_MARGIN * size), LARGEST_MARGIN * size)
     while margin > 0.0 and estimate + margin < fallback:  # a margin of 0 does not grow
+        heed()
         proven = cholesky_bound(matrix, estimate + margin)
         if proven is not None:
             return min(proven, fallback)

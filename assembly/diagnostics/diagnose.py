@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assembly import threads
 from assembly.calculus.evaluation import gradient
 from assembly.calculus.lockstep import input_pairs
 from assembly.diagnostics.culprits import Culprit, Level, culprits
@@ -122,6 +123,7 @@ def _diagnose(net: Assembly, X: ArrayLike, output: int = 0, *, tol: float = TOLE
     return from_pairs(net, rows, pairs, output)
 
 
+@threads.one_blas_thread()
 def from_pairs(
     net: Assembly, rows: NDArray[Any], pairs: Sequence[tuple[Estimate, NDArray[Any]]], output: int = 0
 ) -> Diagnosis:

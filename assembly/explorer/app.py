@@ -178,10 +178,12 @@ class Explorer:
 
     def _renew(self) -> None:
         """Have the state answered."""
+        self.slow.submit({})  # what is old ends before the new begins
         tasks = {**self.numbers.tasks(self.state), **getattr(self, self._looked_at).tasks(self.state)}
         self._pace.began(tasks)
         self.jobs.submit(tasks)  # they are computed while the page is told to wait
         with pn.io.hold():  # in one message, which the browser draws once
+            self.browser.query = self.state.to_query()
             for one in self._answering:
                 one.wait(self.state)
             self._say_script()
@@ -299,7 +301,6 @@ class Explorer:
     def _show(self, frames: Frames) -> None:
         """Show answers; runs on the thread of the page."""
         with pn.io.hold():
-            self.browser.query = self.state.to_query()
             for name, answer in frames.items():
                 for one in self._answering:
                     one.show(name, answer)

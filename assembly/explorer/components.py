@@ -107,7 +107,7 @@ class Browser(AnyWidgetComponent):  # type: ignore[misc]
     answered = param.Integer(doc="and which of its questions was answered last.")
     kind = param.String("browser")
 
-    _debounce = 5  # milliseconds; 50 of every component of Panel
+    _debounce = 1  # milliseconds; 50 of every component of Panel
     _esm = _PAGE
 
     @param.depends("asked", watch=True)  # type: ignore[untyped-decorator]

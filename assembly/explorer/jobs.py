@@ -7,12 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from assembly.errors import AssemblyError
 from assembly.progress import watched
+from assembly.threads import one_blas_thread
 
 Stop = Callable[[], bool]
 Task = Callable[[Stop], Any]  # asks now and then whether to stop, and then raises what it likes
@@ -65,6 +67,7 @@ class Jobs:
     ) -> None:
         self._post, self._show = post, show
         self._turns = _LONG if is_long else _QUICK
+        self._alone = nullcontext if is_long else one_blas_thread  # idle threads of BLAS spin, where browsers draw
         self._changed = threading.Condition()
         self._waiting: Mapping[str, Task] | None = None
         self._frames: Frames = {}
@@ -105,7 +108,7 @@ class Jobs:
                 return self._generation != mine
 
             for name, task in tasks.items():
-                with self._turns:
+                with self._turns, self._alone():
                     if stop():
                         break
                     answer = _answer(name, task, stop)

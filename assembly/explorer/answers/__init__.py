@@ -1,7 +1,15 @@
 """Answers to a state: numbers, a verdict, a bracket, a curve, and what they cost; every number is the library's own."""
 
 from assembly.explorer.answers.ball import Bracketed, bracket
-from assembly.explorer.answers.costs import LONG, Cost, Forecast, forecast, forecast_bracket, long_forecast
+from assembly.explorer.answers.costs import (
+    LONG,
+    Cost,
+    Forecast,
+    forecast,
+    forecast_bracket,
+    long_forecast,
+    may_take_long,
+)
 from assembly.explorer.answers.curvature import Numbers, numbers
 from assembly.explorer.answers.judgement import (
     LARGEST_RATIO,
@@ -51,6 +59,7 @@ __all__ = [
     "forecast_bracket",
     "judged",
     "long_forecast",
+    "may_take_long",
     "number",
     "numbers",
     "unit_direction",

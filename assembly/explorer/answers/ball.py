@@ -43,7 +43,7 @@ def bracket(state: State, stop: Stop = lambda: False) -> Bracketed:
     ----------
     state : State
     stop : callable
-        As for `numbers`; matrices are factorised without asking.
+        As for `numbers`; and between two factorisations of matrices.
 
     Raises
     ------

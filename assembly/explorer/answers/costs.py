@@ -81,6 +81,17 @@ def forecast(state: State) -> Forecast:
     )
 
 
+def may_take_long(state: State) -> bool:
+    """Return whether answers may take so long that `long_forecast` is to be asked.
+
+    Examples
+    --------
+    >>> may_take_long(State(width=1024)), may_take_long(State(width=4096))
+    (False, True)
+    """
+    return state.file is not None or state.size.n_edges > FEW_EDGES
+
+
 def long_forecast(state: State, stop: Stop = lambda: False) -> Forecast | None:
     """Return `forecast` where one of the answers takes long, None where none does.
 
@@ -99,23 +110,16 @@ def long_forecast(state: State, stop: Stop = lambda: False) -> Forecast | None:
 
     Notes
     -----
-    Cost: nothing for at most 4 million edges, else that of `forecast`.
+    Cost: that of `forecast`.
 
     Examples
     --------
-    >>> long_forecast(State(width=1024)) is None
+    >>> long_forecast(State(width=16)) is None
     True
     """
     check(stop)
-    if _n_edges(state) <= FEW_EDGES:
-        return None
     found = forecast(state)
     return found if any(one.is_long for one in (found.numbers, found.judged, found.curve)) else None
-
-
-def _n_edges(state: State) -> int:
-    upload = state.upload
-    return state.size.n_edges if upload is None else sum(one.n_edges for one in upload.first.graph.connections)
 
 
 def forecast_bracket(state: State, stop: Stop = lambda: False) -> Cost:

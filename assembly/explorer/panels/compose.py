@@ -131,7 +131,7 @@ def dial(name: str) -> tuple[float, ...]:
 class Dial(pmui.DiscreteSlider):  # type: ignore[misc]
     """A slider that is heard at once: newer input cancels older work here anyway."""
 
-    _debounce = 5  # milliseconds; 50 of every widget of Panel
+    _debounce = 1  # milliseconds; 50 of every widget of Panel
 
 
 def make_dial(name: str, label: str | None = None) -> Any:

@@ -61,7 +61,7 @@ class Linear:
     def wait(self, state: State) -> None:
         """Say that answers are on their way."""
         self.curve.wait()
-        self.bracket.say('<p class="waiting">The bracket over the ball is being computed ...</p>')
+        self.bracket.wait()
 
     def tasks(self, state: State) -> Mapping[str, Task]:
         """Return what is to be computed for a state."""

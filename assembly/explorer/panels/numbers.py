@@ -45,7 +45,10 @@ class Numbers:
         if self._state is None or not state.equals_but_for(self._state, LOOKED_AT):
             self._state, self._answered = state, set()
         tasks: dict[str, Task] = {NUMBERS: partial(answers.numbers, state), JUDGED: partial(answers.judged, state)}
-        return {FORECAST: partial(answers.long_forecast, state), **{name: tasks[name] for name in self._asked_for}}
+        first: dict[str, Task] = {}
+        if answers.may_take_long(state):
+            first[FORECAST] = partial(answers.long_forecast, state)
+        return first | {name: tasks[name] for name in self._asked_for}
 
     def show(self, name: str, answer: Any) -> None:
         """Show an answer, if it is one of these."""
