@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 
 N_PIECES = 8  # of work that is cut at all,
 SMALLEST_BYTES = 2**24  # which reads at least this much: waking a thread takes the time of about 2 MB
+_HAVE_BLAS = ("numpy", "scipy.linalg")  # modules that load one, each its own
 
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 _inside = threading.local()
@@ -105,8 +106,8 @@ class _Blas:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.n_holders = 0
-        self.libraries: list[Any] | None = None
-        self.with_scipy = False
+        self.libraries: list[Any] = []
+        self.of: list[str] = []  # loaded, whose libraries those are
         self.held: list[tuple[Any, int]] = []  # with the number of threads they had
 
     def hold(self) -> None:
@@ -131,10 +132,11 @@ class _Blas:
         self.held = []
 
     def _found(self) -> list[Any]:
-        if self.libraries is None or self.with_scipy != ("scipy.linalg" in sys.modules):  # it has a BLAS of its own
+        loaded = [name for name in _HAVE_BLAS if name in sys.modules]
+        if loaded != self.of:
             from threadpoolctl import ThreadpoolController
 
-            self.with_scipy = "scipy.linalg" in sys.modules
+            self.of = loaded
             self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         return self.libraries
 

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import numpy  # noqa: F401  # has the BLAS that is looked at
 import pytest
 from threadpoolctl import threadpool_info
 

@@ -136,3 +136,20 @@ threading.Thread(target=late).start()
 @pytest.mark.parametrize("script", [HELD_WHILE_FORKED, AFTER_THE_MAIN_THREAD], ids=["fork", "late"])
 def test_blas_in_a_child_and_work_after_the_end(script):
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60, capture_output=True)
+
+
+LOADED_LATER = """
+import sys
+from threadpoolctl import threadpool_info
+from assembly import threads
+assert "numpy" not in sys.modules
+with threads.one_blas_thread():
+    import numpy
+with threads.one_blas_thread():
+    counts = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+raise SystemExit(0 if counts == {1} else 1)
+"""
+
+
+def test_a_library_that_is_loaded_later_is_held_too():
+    subprocess.run([sys.executable, "-c", LOADED_LATER], check=True, timeout=60)
