@@ -18,6 +18,7 @@ from assembly.dynamics.losses import LOSSES
 from assembly.dynamics.models import SecondOrder
 from assembly.dynamics.motion import Moving, Rule
 from assembly.dynamics.rule import largest_eigenvalue, written_kernel
+from assembly.threads import one_blas_thread
 
 LARGEST = 8.0  # eta lambda_0 that is tried
 RESOLUTION = 0.03
@@ -76,6 +77,7 @@ def catapult_limit(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any]) ->
     return low
 
 
+@one_blas_thread()
 def _fits(evaluation: Evaluation, w0: NDArray[Any], y: NDArray[Any], step_size: float) -> bool:
     loss = LOSSES["squared"]
     moving = Moving(SecondOrder(evaluation, w0), w0, loss, y, Rule(step_size))

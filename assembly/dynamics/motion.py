@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assembly import threads
 from assembly.blocks.block import Filled
 from assembly.dynamics.losses import Loss
 from assembly.dynamics.models import EVERY, Model, Rows
@@ -100,8 +99,7 @@ class Moving:
         """
         y = self.y[rows]
         times = w.dtype.type(len(self.y) / len(y))
-        with threads.one_blas_thread():  # once, and not for every product
-            return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out, then)
+        return self.model.gradient(w, rows, lambda u: times * self.loss.slope(u, y), out, then)
 
     def step(self, number: int) -> float:
         """Make one step; return the loss before it, that of its batch scaled to all samples."""

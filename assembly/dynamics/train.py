@@ -25,6 +25,7 @@ from assembly.errors import ArgumentError, DataError, DivergenceError, NonFinite
 from assembly.memory import check_fits
 from assembly.model import Assembly
 from assembly.progress import duration, progress
+from assembly.threads import one_blas_thread
 
 COPIES = {"gradient_descent": 4, "gradient_flow": 18}  # of the parameters, for every model that moves
 NODE_VECTORS = 12  # of every sample, for every model
@@ -231,6 +232,7 @@ def _saved(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         ) from None
 
 
+@one_blas_thread()  # once, and not for every step
 def _go(run: Run, checkpoint: Checkpoint | None, caught: list[int], tell: Callable[[Run], None]) -> None:
     """Make all steps that are missing, or those until somebody asks to stop."""
 
