@@ -125,6 +125,37 @@ def test_a_long_operation_of_the_library_ends_when_something_newer_comes(page):
     assert page.last("long") is None
 
 
+def test_work_rests_while_nobody_looks_and_goes_on_when_somebody_does():
+    is_away, steps, page = threading.Event(), [], Page()
+    page.jobs = Jobs(page.post, page.show, is_long=True, is_away=is_away.is_set)
+
+    def work(stop):
+        while not stop() and len(steps) < 10_000:
+            steps.append(1)
+            time.sleep(0.001)
+            if len(steps) == 5:
+                is_away.set()
+        return len(steps)
+
+    page.jobs.submit({"long": work})
+    assert is_away.wait(SOON)
+    time.sleep(0.3)
+    assert len(steps) == 5
+    is_away.clear()
+    until = time.monotonic() + SOON
+    while len(steps) < 10 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(steps) >= 10
+    is_away.set()
+    page.jobs.submit({"other": lambda stop: "what was asked for last"})
+    time.sleep(0.2)
+    assert page.shown == []
+    is_away.clear()
+    page.wait(lambda: page.last("other") is not None)
+    assert page.last("long") is None
+    page.jobs.close()
+
+
 def test_no_submission_is_lost_of_thousands_from_several_threads(page):
     """Whichever comes last must be answered, whether the worker waits, works, delivers, or has just finished."""
     last, order = [None], threading.Lock()

@@ -56,14 +56,23 @@ class Explorer:
         Runs a function on the thread of the page, called from the worker.
     owns_machine : bool
         Whether the visitor may name folders of the machine.
+    is_away : callable
+        Whether the page has lost its browser, for good or not.
     """
 
-    def __init__(self, query: str, post: Callable[[Callable[[], None]], object], *, owns_machine: bool = False) -> None:
+    def __init__(
+        self,
+        query: str,
+        post: Callable[[Callable[[], None]], object],
+        *,
+        owns_machine: bool = False,
+        is_away: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._early: list[Callable[[], None]] | None = []
         self._pace = Pace(self._renew, post)
         self.state, sentence = _read(query)
         self.neuron = Jobs(post, self._show)
-        self.jobs, self.slow = Jobs(post, self._show), Jobs(post, self._show, is_long=True)
+        self.jobs, self.slow = Jobs(post, self._show), Jobs(post, self._show, is_long=True, is_away=is_away)
         self.browser = Browser(width=0, height=0, margin=0)
         self.message = Words(is_live=True)
         self.compose = Compose(self.change, self.choose, post)
@@ -345,7 +354,12 @@ def page(*, owns_machine: bool = False) -> Any:
         if document.session_context is not None:
             document.add_next_tick_callback(run)
 
-    explorer = Explorer(urlencode(pairs), partial(loop.add_callback, run_there), owns_machine=owns_machine)
+    def is_away() -> bool:
+        context = document.session_context
+        return context is not None and context.session is not None and context.session.connection_count == 0
+
+    post = partial(loop.add_callback, run_there)
+    explorer = Explorer(urlencode(pairs), post, owns_machine=owns_machine, is_away=is_away)
     pn.state.onload(explorer.begin)
     pn.state.on_session_destroyed(lambda _: explorer.close())
     return explorer.view

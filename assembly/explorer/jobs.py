@@ -20,7 +20,7 @@ Stop = Callable[[], bool]
 Task = Callable[[Stop], Any]  # asks now and then whether to stop, and then raises what it likes
 Frames = dict[str, Any]
 
-_REST = 0.5  # seconds
+_REST, _NAP = 0.5, 0.05  # seconds
 _log = logging.getLogger(__name__)
 _QUICK = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
 _LONG = threading.BoundedSemaphore(1)
@@ -44,6 +44,9 @@ class Jobs:
         Called on the thread of the page with the answers found since the last call, by the names of their tasks.
     is_long : bool
         Whether the tasks may take minutes and do not end at once when they are stopped.
+    is_away : callable
+        Whether nobody looks at the page, as during a reconnect: the work rests meanwhile, wherever it asks whether to
+        stop.
 
     Notes
     -----
@@ -63,9 +66,14 @@ class Jobs:
     """
 
     def __init__(
-        self, post: Callable[[Callable[[], None]], object], show: Callable[[Frames], object], *, is_long: bool = False
+        self,
+        post: Callable[[Callable[[], None]], object],
+        show: Callable[[Frames], object],
+        *,
+        is_long: bool = False,
+        is_away: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._post, self._show = post, show
+        self._post, self._show, self._is_away = post, show, is_away
         self._turns = _LONG if is_long else _QUICK
         self._alone = nullcontext if is_long else one_blas_thread  # idle threads of BLAS spin, where browsers draw
         self._changed = threading.Condition()
@@ -105,6 +113,8 @@ class Jobs:
                 tasks, generation, self._waiting = self._waiting, self._generation, None
 
             def stop(mine: int = generation) -> bool:
+                while self._is_away() and self._generation == mine:
+                    time.sleep(_NAP)
                 return self._generation != mine
 
             for name, task in tasks.items():
