@@ -117,7 +117,7 @@ class _Blas:
                 before = [(library, library.get_num_threads() or 1) for library in self._found()]
                 self.held = [(library, count) for library, count in before if count > 1]
                 for library, _ in self.held:
-                    library.set_num_threads(1)
+                    _set(library, 1)
 
     def release(self) -> None:
         with self.lock:
@@ -128,7 +128,7 @@ class _Blas:
     def let_go(self) -> None:
         """Give every library the threads it had."""
         for library, count in self.held:
-            library.set_num_threads(count)
+            _set(library, count)
         self.held = []
 
     def _found(self) -> list[Any]:
@@ -139,6 +139,16 @@ class _Blas:
             self.of = loaded
             self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         return self.libraries
+
+
+def _set(library: Any, count: int) -> None:
+    """Set the threads of a library, whichever thread asks: threadpoolctl heeds one alone, unless it forgets it."""
+    forget = getattr(library, "clear_controlling_thread", None)  # of OpenBLAS
+    if forget is not None:
+        forget(force=True)
+    library.set_num_threads(count)
+    if forget is not None:
+        forget(force=True)
 
 
 _blas = _Blas()

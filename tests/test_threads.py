@@ -79,6 +79,38 @@ def test_blas_has_one_thread_while_anybody_is_inside(two):
     assert blas_threads() == before
 
 
+def test_blas_is_held_by_whichever_thread_asks():
+    """Of OpenBLAS threadpoolctl heeds the first thread that asked alone, while that lives."""
+    before, found = blas_threads(), []
+
+    def hold():
+        with threads.one_blas_thread():
+            found.append(set(blas_threads()))
+
+    hold()
+    for _ in range(2):
+        other = threading.Thread(target=hold)
+        other.start()
+        other.join()
+    assert found == [{1}, {1}, {1}]
+    assert blas_threads() == before
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with threads.one_blas_thread():
+            entered.set()
+            leave.wait(30.0)
+
+    with threads.one_blas_thread():  # begun by this thread, ended by the other
+        other = threading.Thread(target=stay)
+        other.start()
+        assert entered.wait(30.0)
+    assert set(blas_threads()) == {1}
+    leave.set()
+    other.join()
+    assert blas_threads() == before
+
+
 def test_the_environment_limits_the_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert threads.n_threads() == 1
